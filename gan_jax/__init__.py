@@ -1,0 +1,3 @@
+"""Functional JAX for training and studying GANs."""
+
+__version__ = "0.1.0"

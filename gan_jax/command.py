@@ -1,0 +1,151 @@
+"""The command line's manners: every mistake in it is answered in one line that says what to do."""
+
+import importlib.util
+import pathlib
+import re
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from absl import flags, logging
+
+from gan_jax.config import Config, describe, nearest, pick, validate, walk
+from gan_jax.errors import GanJaxError, UsageError
+
+
+def train(config: Config, workdir: str) -> None:
+    """Trains, or continues, the run in `workdir`."""
+    from gan_jax.train import train
+
+    train(config, workdir)
+
+
+def prepare(config: Config, workdir: str) -> None:
+    """Downloads and prepares the config's TFDS data set."""
+    del workdir
+    from gan_jax.data import tfds
+
+    kind, _, name = config.dataset.name.partition(":")
+    if kind != "tfds":
+        raise UsageError(
+            f"--mode=prepare: config.dataset.name={config.dataset.name!r} needs no preparation; "
+            "only tfds:NAME does"
+        )
+    print(f"{name} is ready in {tfds.prepare(name, config.dataset.data_dir)}")
+
+
+MODES: dict[str, Callable[[Config, str], None]] = {"train": train, "prepare": prepare}
+
+
+def parser(usage: str) -> Callable[[list[str]], list[str]]:
+    """A flags parser for `absl.app.run` that explains itself: one line and exit 2, or the usage.
+
+    Args:
+      usage: what --help says before it lists the settings.
+    """
+
+    def parse(argv: list[str]) -> list[str]:
+        if {"--help", "-help", "-h", "--helpshort", "--helpfull"} & set(argv):
+            print(f"{usage}\nSettings, with their defaults where an experiment says nothing:\n")
+            print(describe())
+            sys.exit(0)
+        logging.set_verbosity(logging.ERROR)  # libraries' remarks would bury the one line
+        try:
+            _check_overrides(argv)
+            rest = flags.FLAGS(argv)
+            if rest[1:]:
+                raise UsageError(f"{rest[1]!r}: unexpected; settings are --config.FIELD=VALUE")
+            return argv
+        except flags.Error as error:
+            _fail(UsageError(_in_our_words(str(error), argv)))
+        except GanJaxError as error:
+            _fail(error)
+
+    return parse
+
+
+def run(mode: str, config: Config | None, experiment: str | None, workdir: str) -> None:
+    """Runs a mode and ends the process with the exit code that its outcome has.
+
+    Args:
+      mode: a name in `MODES`.
+      config: the experiment's, overrides applied; None where --config was not given.
+      experiment: its file.
+      workdir: the run's directory; empty for runs/EXPERIMENT.
+    """
+    try:
+        action = pick(MODES, mode, "--mode")
+        if config is None:
+            raise UsageError(f"--config: missing; name an experiment file, {_experiments()}")
+        validate(config)
+        action(config, workdir or f"runs/{pathlib.Path(experiment).stem}")
+    except GanJaxError as error:
+        _fail(error)
+
+
+def experiment_of(argv: list[str]) -> str | None:
+    """The file that --config names, its last mention, or None."""
+    named = None
+    for flag, following in zip(argv, [*argv[1:], ""], strict=True):
+        if match := re.fullmatch(r"--?config(=.*)?", flag):
+            named = following if match[1] is None else match[1][1:]
+    return named
+
+
+def _fail(error: GanJaxError) -> NoReturn:
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(error.exit_code)
+
+
+def _check_overrides(argv: list[str]) -> None:
+    """Every --config.a.b must be a setting of the experiment's config."""
+    overrides = [match[1] for flag in argv if (match := re.match(r"--?(config\.[^=]*)", flag))]
+    path = experiment_of(argv)
+    if path is None:
+        return
+    known = [where for where, _, _ in walk(_load(path))]
+    for override in overrides:
+        if override in known:
+            continue
+        inside = [name for name in known if name.startswith(override + ".")]
+        if inside:
+            raise UsageError(f"--{override}: a group of settings; set one of {', '.join(inside)}")
+        raise UsageError(
+            f"--{override}: no such setting in {path}{nearest(override, known)} (--help lists all)"
+        )
+
+
+def _load(path: str) -> Config:
+    """The config of an experiment file, before overrides."""
+    if not pathlib.Path(path).is_file():
+        hint = nearest(path, _experiment_files())
+        raise UsageError(f"--config={path}: no such file{hint}; there are {_experiments()}")
+    try:
+        spec = importlib.util.spec_from_file_location("experiment", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        config = module.get_config()
+    except Exception as error:  # the file is the user's: it may raise anything
+        raise UsageError(f"--config={path}: {type(error).__name__}: {error}") from error
+    if not isinstance(config, Config):
+        raise UsageError(f"--config={path}: get_config() returns {type(config)}, not a Config")
+    return config
+
+
+def _in_our_words(message: str, argv: list[str]) -> str:
+    """absl's complaint about a value, said as `validate` says it."""
+    match = re.match(r"flag --(config\.[\w.]+)=(.*?): ", message)
+    if not match:
+        return " ".join(message.split())
+    fields = {where: field for where, field, _ in walk(_load(experiment_of(argv)))}
+    words = {int: "a whole number", float: "a number", bool: "true or false"}
+    takes = words.get(fields[match[1]].type, "a tuple such as (256, 128)")
+    return f"{match[1]}={match[2]!r}: takes {takes}"
+
+
+def _experiment_files() -> list[str]:
+    return sorted(str(path) for path in pathlib.Path("experiments").glob("[!_]*.py"))
+
+
+def _experiments() -> str:
+    return ", ".join(_experiment_files()) or "one that defines get_config()"

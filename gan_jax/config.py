@@ -1,0 +1,302 @@
+"""Every setting of a run, as typed dataclasses that say its meaning, unit, default and what it accepts.
+
+An experiment is a file whose `get_config()` returns a `Config`. Units, everywhere: `steps` are
+generator updates; `batch_size` counts real images per discriminator update over all devices.
+"""
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from gan_jax.errors import UsageError
+
+T = TypeVar("T")
+
+
+def setting(
+    default: Any,
+    meaning: str,
+    *,
+    at_least: int | float | None = None,
+    below: int | float | None = None,
+    choices: tuple[str, ...] = (),
+    resumable: bool = False,
+) -> Any:
+    """Declares one field of a config: its default, its meaning and the values that it accepts.
+
+    Args:
+      default: the value that it has where an experiment says nothing.
+      meaning: one line, with the unit.
+      at_least: smallest accepted number.
+      below: accepted numbers are smaller than this one.
+      choices: accepted strings; empty where any is.
+      resumable: whether a run may be continued with another value, since it changes neither the
+        numbers nor their order.
+    """
+    accepted = {"at_least": at_least, "below": below, "choices": choices}
+    return dataclasses.field(
+        default=default, metadata={"meaning": meaning, "resumable": resumable, **accepted}
+    )
+
+
+def section(factory: Any, meaning: str) -> Any:
+    """Declares a nested group of settings with its default."""
+    return dataclasses.field(default_factory=factory, metadata={"meaning": meaning})
+
+
+@dataclasses.dataclass(kw_only=True)
+class Dataset:
+    """The real data."""
+
+    name: str = setting(
+        "digits",
+        "digits | tfds:NAME | folder:PATH (a directory or a zip) | gaussian_1d | ring_2d | grid_2d",
+    )
+    split: str = setting("train", "TFDS split, slices as in 'train[:10%]' included; tfds: alone")
+    data_dir: str = setting(
+        "", "where TFDS keeps prepared data; empty: TFDS's own default; tfds: alone", resumable=True
+    )
+    image_size: int = setting(
+        0, "side in pixels after centre crop and resize; 0: the data's own", at_least=0
+    )
+    channels: int = setting(0, "1 gray, 3 RGB; 0: the data's own", at_least=0, below=4)
+    resident_mb: int = setting(
+        1024,
+        "a data set of at most this many MB stays on the device as uint8; a larger one is streamed",
+        at_least=0,
+        resumable=True,
+    )
+    workers: int = setting(
+        0,
+        "processes that decode a streamed data set; 0: threads of this one",
+        at_least=0,
+        resumable=True,
+    )
+
+
+@dataclasses.dataclass(kw_only=True)
+class Latent:
+    """The generator's input z."""
+
+    dim: int = setting(100, "numbers in z", at_least=1)
+    distribution: str = setting(
+        "normal", "normal: N(0, 1); uniform: U(-1, 1)", choices=("normal", "uniform")
+    )
+
+
+@dataclasses.dataclass(kw_only=True)
+class Optimizer:
+    """One player's optimizer; the numbers are traced, so they change without recompiling."""
+
+    name: str = setting(
+        "adam", "adam | sgd (reads the learning rate alone)", choices=("adam", "sgd")
+    )
+    learning_rate: float = setting(2e-4, "step size", at_least=0)
+    b1: float = setting(0.5, "decay of the first moment", at_least=0, below=1)
+    b2: float = setting(0.999, "decay of the second moment", at_least=0, below=1)
+    eps: float = setting(1e-8, "added to the root of the second moment", at_least=0)
+
+
+@dataclasses.dataclass(kw_only=True)
+class Network:
+    """What every network has: the name of its family in `models.FAMILIES`, and an optimizer.
+
+    A family's own options are the further fields of its subclass; they are handed to its linen
+    modules under the same names.
+    """
+
+    name: str = setting("", "family")
+    optimizer: Optimizer = section(Optimizer, "how it is trained")
+
+
+@dataclasses.dataclass(kw_only=True)
+class MLP(Network):
+    """Fully connected layers."""
+
+    name: str = setting("mlp", "family")
+    hidden: tuple[int, ...] = setting((128,), "units of each hidden layer", at_least=1)
+    activation: str = setting(
+        "relu", "relu | leaky_relu (slope .2) | tanh", choices=("relu", "leaky_relu", "tanh")
+    )
+    batch_norm: bool = setting(False, "BatchNorm before each hidden activation")
+
+
+@dataclasses.dataclass(kw_only=True)
+class DCGAN(Network):
+    """Strided convolutions, after Radford et al. 2016."""
+
+    name: str = setting("dcgan", "family")
+    width: int = setting(64, "channels next to the image; doubled at each halving", at_least=1)
+    base: int = setting(
+        4, "side of the smallest map; image_size is base * 2^n for some n of at least 1", at_least=1
+    )
+
+
+@dataclasses.dataclass(kw_only=True)
+class Ema:
+    """The moving average of G that samples are drawn from: a decay or a half-life, one of the two."""
+
+    decay: float = setting(
+        0.0, "per step; 0 with half_life 0: no averaging, samples come from the live G",
+        at_least=0, below=1,
+    )  # fmt: skip
+    half_life: float = setting(0.0, "in real images; 0: use decay", at_least=0)
+
+    def per_step(self, batch_size: int) -> float:
+        """The decay of one step, 0.5^(batch_size / half_life) (Karras et al. 2020, StyleGAN2)."""
+        return 0.5 ** (batch_size / self.half_life) if self.half_life else self.decay
+
+
+@dataclasses.dataclass(kw_only=True)
+class Config:
+    """One experiment."""
+
+    seed: int = setting(0, "root of every random number", at_least=0, below=2**32)
+    steps: int = setting(10_000, "generator updates", at_least=1, resumable=True)
+    batch_size: int = setting(
+        64, "real images per discriminator update, over all devices", at_least=1
+    )
+    d_steps: int = setting(1, "discriminator updates per generator update (k)", at_least=1)
+    loss: str = setting("non_saturating", "minimax | non_saturating | least_squares")
+    precision: str = setting(
+        "float32",
+        "what the networks compute in; parameters, statistics and losses stay float32",
+        choices=("float32", "bfloat16"),
+    )
+    dataset: Dataset = section(Dataset, "the real data")
+    latent: Latent = section(Latent, "the generator's input")
+    generator: Network = section(DCGAN, "G")
+    discriminator: Network = section(DCGAN, "D")
+    ema: Ema = section(Ema, "moving average of G")
+    log_every: int = setting(50, "steps between logged metrics", at_least=1, resumable=True)
+    sample_every: int = setting(
+        500, "steps between pictures; 0: at the first and the last step", at_least=0, resumable=True
+    )
+    num_samples: int = setting(64, "samples in a grid of images", at_least=1, resumable=True)
+    checkpoint_every: int = setting(
+        500, "steps between checkpoints; 0: at the last step alone", at_least=0, resumable=True
+    )
+    checkpoint_keep: int = setting(3, "checkpoints kept", at_least=1, resumable=True)
+
+
+def validate(config: Config) -> None:
+    """Checks every field's type and range, before anything is built.
+
+    Raises:
+      UsageError: names the first field that is off, what it got and what it takes.
+    """
+    for path, field, value in walk(config):
+        _check_type(path, value, field.type)
+        for number in value if isinstance(value, tuple) else (value,):
+            _check_range(path, number, value, field.metadata)
+        if field.metadata["choices"]:
+            pick({name: name for name in field.metadata["choices"]}, value, path)
+    if config.ema.decay and config.ema.half_life:
+        raise UsageError(
+            f"config.ema: decay={config.ema.decay} and half_life={config.ema.half_life} are both "
+            "given; set one of the two and leave the other 0"
+        )
+
+
+def walk(node: Any, path: str = "config") -> Iterator[tuple[str, dataclasses.Field, Any]]:
+    """Yields (path, field, value) of every setting, depth first, groups themselves left out."""
+    for field in dataclasses.fields(node):
+        value = getattr(node, field.name)
+        where = f"{path}.{field.name}"
+        if dataclasses.is_dataclass(value):
+            yield from walk(value, where)
+        elif "choices" in field.metadata:
+            yield where, field, value
+        else:
+            raise UsageError(f"{where}={value!r}: takes a group of settings, not a value")
+
+
+def as_dict(config: Config) -> dict[str, Any]:
+    """The config as nested dicts of JSON values; tuples become lists."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: plain(inner) for name, inner in value.items()}
+        return list(value) if isinstance(value, tuple) else value
+
+    return plain(dataclasses.asdict(config))
+
+
+def differences(config: Config, saved: dict[str, Any]) -> list[str]:
+    """What a saved config holds otherwise, resumable settings left aside.
+
+    Returns:
+      One "path: saved VALUE, now VALUE" for each setting that differs, is new or is gone.
+    """
+    now, resumable = {}, set()
+    for path, field, value in walk(config):
+        now[path] = list(value) if isinstance(value, tuple) else value
+        if field.metadata["resumable"]:
+            resumable.add(path)
+    then = dict(_flatten(saved))
+    missing = object()
+    return [
+        f"{path}: saved {_show(then, path)}, now {_show(now, path)}"
+        for path in sorted(then.keys() | now.keys())
+        if path not in resumable and then.get(path, missing) != now.get(path, missing)
+    ]
+
+
+def pick(table: Mapping[str, T], name: str, path: str) -> T:
+    """Looks a name up in a dict of choices.
+
+    Raises:
+      UsageError: if there is none of that name; it lists them and the nearest.
+    """
+    if name in table:
+        return table[name]
+    raise UsageError(f"{path}={name!r}: takes {' | '.join(table)}{nearest(name, table)}")
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """'; did you mean X?' for the known name that is closest to `name`, or ''."""
+    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def describe() -> str:
+    """Every setting of the default config on a line: name, default, meaning. For --help."""
+    lines = []
+    for path, field, value in walk(Config()):
+        lines.append(f"  --{path}={value}\n      {field.metadata['meaning']}")
+    return "\n".join(lines)
+
+
+def _flatten(tree: dict[str, Any], path: str = "config") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{path}.{name}")
+        else:
+            yield f"{path}.{name}", value
+
+
+def _show(values: dict[str, Any], path: str) -> str:
+    return repr(values[path]) if path in values else "nothing"
+
+
+def _check_type(path: str, value: Any, expected: Any) -> None:
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
+    if isinstance(expected, types.GenericAlias):
+        (inner, _) = typing.get_args(expected)
+        if not (isinstance(value, tuple) and all(type(item) is inner for item in value)):
+            raise UsageError(f"{path}={value!r}: takes a tuple, each {words[inner]}")
+        return
+    accepted = (float, int) if expected is float else (expected,)
+    if type(value) not in accepted:
+        raise UsageError(f"{path}={value!r}: takes {words[expected]}")
+
+
+def _check_range(path: str, number: Any, value: Any, accepted: Mapping[str, Any]) -> None:
+    low, high = accepted["at_least"], accepted["below"]
+    if low is not None and not number >= low:
+        raise UsageError(f"{path}={value!r}: takes numbers of at least {low}")
+    if high is not None and not number < high:
+        raise UsageError(f"{path}={value!r}: takes numbers below {high}")

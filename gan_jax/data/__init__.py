@@ -1,0 +1,1 @@
+"""Real data: sources, the order in which they are seen, and how they reach the devices."""

@@ -1,0 +1,132 @@
+"""Brings real batches to the devices, the same ones in the same order by either of two ways.
+
+A resident data set lies on every device as it is, and a step is sent the indices of its batches; a
+streamed one is decoded by Grain's threads or processes while the devices compute.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import grain
+import numpy as np
+from jaxtyping import Array, Int32, PyTree
+
+from gan_jax import parallel
+from gan_jax.config import Dataset
+from gan_jax.data import order
+from gan_jax.data.sources import Arrays, Example, Source
+
+Batch = dict[str, Array]
+
+
+class Feed(NamedTuple):
+    """How a run gets its real batches.
+
+    Attributes:
+      constant: what every step is given, replicated on the devices.
+      items: first step -> what that step and each one after it are given, spread over the devices.
+      assemble: (constant, one device's share of an item) -> its batch, leaves [k, B, ...]; pure.
+    """
+
+    constant: PyTree[Array]
+    items: Callable[[int], Iterator[PyTree[Array]]]
+    assemble: Callable[[Any, Any], Batch]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Which examples this process feeds at which step.
+
+    Attributes:
+      seed: of the order.
+      size: of the data set.
+      batch_size: of the global batch.
+      rows: [begin, end) of each global batch that this process feeds.
+      devices: of this process; they share its rows equally.
+      d_steps: batches per step (k).
+    """
+
+    seed: int
+    size: int
+    batch_size: int
+    rows: tuple[int, int]
+    devices: int
+    d_steps: int
+
+    def at(self, step: int) -> Int32[np.ndarray, "devices k per_device"]:
+        """The examples of a step."""
+        begin, end = self.rows
+        starts = [(step * self.d_steps + i) * self.batch_size for i in range(self.d_steps)]
+        batches = [
+            order.examples(self.seed, self.size, start + begin, start + end) for start in starts
+        ]
+        indices = np.stack(batches).reshape(self.d_steps, self.devices, -1)
+        return np.ascontiguousarray(indices.swapaxes(0, 1))
+
+
+def open_feed(dataset: Dataset, source: Source, seed: int, batch_size: int, d_steps: int) -> Feed:
+    """The feed of a run: resident where the data set fits, streamed where it does not."""
+    rows = parallel.batch_rows(batch_size)
+    plan = Plan(seed, len(source), batch_size, rows, parallel.local_devices(), d_steps)
+    bytes_each = math.prod(source.shape) * (1 if len(source.shape) == 3 else 4)
+    if len(source) * bytes_each <= dataset.resident_mb * 1e6:
+        return resident(source, plan)
+    return streamed(source, plan, dataset.workers)
+
+
+def resident(source: Source, plan: Plan) -> Feed:
+    """Reads the whole source now; each step then gathers its batches on the device."""
+
+    def items(first: int) -> Iterator[Array]:
+        step = first
+        while True:
+            yield parallel.shard(plan.at(step))
+            step += 1
+
+    def gather(constant: Batch, indices: Array) -> Batch:
+        return {name: leaf[indices] for name, leaf in constant.items()}
+
+    return Feed(parallel.replicate(read_all(source)), items, gather)
+
+
+def streamed(source: Source, plan: Plan, workers: int) -> Feed:
+    """Reads each step's examples shortly before it, by threads or by `workers` processes."""
+
+    def items(first: int) -> Iterator[Batch]:
+        steps = grain.MapDataset.range(first, 2**31).map(_ReadStep(source, plan))
+        batches = steps.to_iter_dataset(grain.ReadOptions(num_threads=4, prefetch_buffer_size=4))
+        if workers:
+            batches = batches.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers))
+        for batch in batches:
+            yield parallel.shard(batch)
+
+    return Feed((), items, lambda constant, batch: batch)
+
+
+def read_all(source: Source, chunk: int = 1024) -> Example:
+    """Every example: {"image": [N, ...], "label": [N]}."""
+    if isinstance(source, Arrays):
+        return {"image": source.images, "label": source.labels}
+    size = len(source)
+    parts = [
+        source.read(range(first, min(first + chunk, size))) for first in range(0, size, chunk)
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+@dataclasses.dataclass(frozen=True)
+class _ReadStep(grain.transforms.Map):
+    """Step -> its batches; a class and no closure, since worker processes are sent it."""
+
+    source: Source
+    plan: Plan
+
+    def map(self, step: int) -> Example:
+        """Leaves [devices, k, B, ...]."""
+        indices = self.plan.at(step)
+        examples = self.source.read(indices.ravel())
+        return {
+            name: leaf.reshape(*indices.shape, *leaf.shape[1:]) for name, leaf in examples.items()
+        }

@@ -1,0 +1,60 @@
+"""Turns one image file, of whatever kind, into pixels of the shape that a run wants."""
+
+import io
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageOps
+
+from gan_jax.errors import UsageError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
+_SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L")
+
+
+def decode(data: bytes, name: str, size: int, channels: int) -> UInt8[np.ndarray, "size size c"]:
+    """Decodes a file's bytes.
+
+    Args:
+      data: the file: PNG, JPEG, WebP, GIF (its first frame) or BMP, of any mode and size.
+      name: what to call the file in an error.
+      size: side in pixels of the result, see `fit`; 0 keeps the image's own size.
+      channels: 1 or 3.
+
+    Raises:
+      UsageError: if the file is truncated, damaged or no image.
+    """
+    try:
+        image = Image.open(io.BytesIO(data))
+        image.load()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UsageError(
+            f"config.dataset.name: {name}: truncated or damaged image ({error}); "
+            "repair or remove it"
+        ) from error
+    return fit(image, size, channels)
+
+
+def fit(image: Image.Image, size: int, channels: int) -> UInt8[np.ndarray, "size size c"]:
+    """Upright, gray or RGB over white, cropped to the centre square and resized (Lanczos).
+
+    Args:
+      image: any mode; 16-bit gray keeps its high byte.
+      size: side in pixels of the result; 0 keeps the image's own height and width.
+      channels: 1 or 3.
+    """
+    image = _flatten(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB")
+    if size:
+        image = ImageOps.fit(image, (size, size), method=Image.Resampling.LANCZOS)
+    pixels = np.asarray(image)
+    return pixels[..., None] if channels == 1 else pixels
+
+
+def _flatten(image: Image.Image) -> Image.Image:
+    """To 8 bits a channel, and what is transparent to white."""
+    if image.mode in _SIXTEEN_BIT:
+        return Image.fromarray((np.asarray(image).astype(np.int64) >> 8).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image

@@ -1,0 +1,85 @@
+"""Where real data come from: what a source is, and the one that a config names."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Int32
+
+from gan_jax.config import Dataset, nearest
+from gan_jax.data import toys
+from gan_jax.data.folder import Folder
+from gan_jax.data.tfds import Tfds
+from gan_jax.errors import UsageError
+
+Example = dict[str, np.ndarray]
+
+
+class Source(Protocol):
+    """Random access to a data set.
+
+    Attributes:
+      shape: of one example: (height, width, channels) of uint8 pixels, or (dim,) of float32.
+      num_classes: classes that the labels count; 0 where there are no labels, which are 0 then.
+    """
+
+    shape: tuple[int, ...]
+    num_classes: int
+
+    def __len__(self) -> int: ...
+
+    def read(self, indices: Sequence[int]) -> Example:
+        """{"image": [len(indices), *shape], "label": [len(indices)] int32}."""
+        ...
+
+
+class Arrays:
+    """A source that is in memory already."""
+
+    def __init__(
+        self, images: np.ndarray, labels: Int32[np.ndarray, "n"] | None = None, num_classes: int = 0
+    ):
+        self.images = images
+        self.labels = np.zeros(len(images), np.int32) if labels is None else labels
+        self.shape = images.shape[1:]
+        self.num_classes = num_classes
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def read(self, indices: Sequence[int]) -> Example:
+        return {"image": self.images[indices], "label": self.labels[indices]}
+
+
+def open_source(dataset: Dataset) -> Source:
+    """Opens the data set that a config names; images are decoded only when they are read.
+
+    Raises:
+      UsageError: if there is none of that name, or it is missing, unprepared, empty or unreadable.
+    """
+    kind, _, rest = dataset.name.partition(":")
+    if kind == "tfds" and rest:
+        return Tfds(rest, dataset.split, dataset.data_dir, dataset.image_size, dataset.channels)
+    if kind == "folder" and rest:
+        return Folder(rest, dataset.image_size, dataset.channels)
+    if dataset.name == "digits":
+        return _digits(dataset)
+    if dataset.name in toys.POINTS:
+        return Arrays(toys.POINTS[dataset.name]())
+    names = ("digits", *toys.POINTS, "tfds:NAME", "folder:PATH")
+    hint = nearest(dataset.name, (*names, "tfds:mnist", "tfds:cifar10"))
+    raise UsageError(f"config.dataset.name={dataset.name!r}: takes {' | '.join(names)}{hint}")
+
+
+def _digits(dataset: Dataset) -> Arrays:
+    """scikit-learn's 1,797 handwritten digits, 8x8 gray with 17 levels (UCI, Alpaydin 1998)."""
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    from gan_jax.data.images import fit
+
+    digits = load_digits()
+    pixels = np.round(digits.images * (255 / 16)).astype(np.uint8)
+    size, channels = dataset.image_size, dataset.channels or 1
+    images = np.stack([fit(Image.fromarray(image), size, channels) for image in pixels])
+    return Arrays(images, digits.target.astype(np.int32), num_classes=10)

@@ -1,0 +1,161 @@
+"""Images that TensorFlow Datasets has prepared, read without TensorFlow."""
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+
+from gan_jax.config import nearest
+from gan_jax.data import images
+from gan_jax.errors import UsageError
+
+
+class Tfds:
+    """A source over any prepared TFDS data set that has images (see `sources.Source`).
+
+    Args:
+      name: TFDS's, such as "mnist", "cifar10:3.0.2" or "imagenet_resized/32x32".
+      split: TFDS's, such as "train" or "train[:10%]".
+      data_dir: where it was prepared; empty for TFDS's default.
+      image_size: side in pixels to crop and resize to; 0 keeps the data set's own.
+      channels: 1 or 3; 0 keeps the data set's own.
+
+    Raises:
+      UsageError: if TFDS has no such set or split, it has no images, it is not prepared, or its
+        images differ in size and no `image_size` is given.
+    """
+
+    def __init__(self, name: str, split: str, data_dir: str, image_size: int, channels: int):
+        self.name, self.split, self.data_dir = name, split, data_dir
+        self.image_key, self.label_key, self.num_classes = _keys(self._builder)
+        height, width, own_channels = self._builder.info.features[self.image_key].shape
+        self.image_size = image_size
+        self.channels = channels or (3 if own_channels not in (1, 3) else own_channels)
+        if image_size:
+            height = width = image_size
+        elif None in (height, width):
+            raise UsageError(
+                f"config.dataset.image_size=0: the images of {name} differ in size; "
+                "give the side in pixels to resize them to"
+            )
+        self.shape = (height, width, self.channels)
+        self._length = len(self._records)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def read(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
+        pixels = np.empty((len(indices), *self.shape), np.uint8)
+        labels = np.zeros(len(indices), np.int32)
+        records = self._records.__getitems__([int(index) for index in indices])
+        for row, (index, record) in enumerate(zip(indices, records, strict=True)):
+            name = f"{self.name} {self.split} example {index}"
+            pixels[row] = images.decode(
+                record[self.image_key], name, self.image_size, self.channels
+            )
+            if self.label_key:
+                labels[row] = record[self.label_key]
+        return {"image": pixels, "label": labels}
+
+    def __getstate__(self) -> dict:
+        """Open files stay behind: a worker process opens its own."""
+        return {key: value for key, value in vars(self).items() if key not in _HANDLES}
+
+    @functools.cached_property
+    def _builder(self):
+        return open_builder(self.name, self.data_dir)
+
+    @functools.cached_property
+    def _records(self):
+        import tensorflow_datasets as tfds
+
+        if not self._builder.is_prepared():
+            raise UsageError(
+                f"config.dataset.name='tfds:{self.name}': not prepared in "
+                f"{self._builder.data_path}; prepare it once with: python launch.py --mode=prepare "
+                f"--config=experiments/mnist_dcgan.py --config.dataset.name=tfds:{self.name}"
+                + (f" --config.dataset.data_dir={self.data_dir}" if self.data_dir else "")
+            )
+        skip = {self.image_key: tfds.decode.SkipDecoding()}
+        try:
+            return self._builder.as_data_source(self.split, decoders=skip)
+        except NotImplementedError as error:
+            raise UsageError(
+                f"config.dataset.name='tfds:{self.name}': prepared in {self._builder.data_path} "
+                "in a format without random access; prepare it again as array_record in another "
+                "config.dataset.data_dir (--mode=prepare does)"
+            ) from error
+        except ValueError as error:
+            splits = " | ".join(self._builder.info.splits)
+            raise UsageError(
+                f"config.dataset.split={self.split!r}: {self.name} has {splits}, and slices of them"
+            ) from error
+
+
+_HANDLES = ("_builder", "_records")
+
+
+def open_builder(name: str, data_dir: str):
+    """TFDS's builder of a data set, prepared or not, that reads and writes array_record.
+
+    Raises:
+      UsageError: if TFDS has no data set of that name.
+    """
+    import tensorflow_datasets as tfds
+
+    try:
+        return tfds.builder(name, data_dir=data_dir or None, file_format="array_record")
+    except tfds.core.DatasetNotFoundError as error:
+        hint = nearest(name, tfds.list_builders(with_community_datasets=False))
+        raise UsageError(
+            f"config.dataset.name='tfds:{name}': TFDS has no such data set{hint}"
+        ) from error
+
+
+def prepare(name: str, data_dir: str) -> str:
+    """Downloads and prepares a data set once; this alone needs TensorFlow.
+
+    Returns:
+      The directory that holds it.
+
+    Raises:
+      UsageError: if TensorFlow is missing, or the download or the preparation fails.
+    """
+    builder = open_builder(name, data_dir)
+    if builder.is_prepared():
+        return str(builder.data_path)
+    try:
+        builder.download_and_prepare()
+    except ImportError as error:
+        raise UsageError(
+            f"--mode=prepare: preparing a TFDS data set needs TensorFlow, once, on one machine "
+            f"({error}); run: pip install tensorflow-cpu importlib_resources"
+        ) from error
+    except Exception as error:  # whatever a download can meet: no network, no space, a bad archive
+        reason = str(error).strip().splitlines()[0]
+        raise UsageError(
+            f"--mode=prepare: {name} could not be prepared in {builder.data_path} "
+            f"({type(error).__name__}: {reason})"
+        ) from error
+    return str(builder.data_path)
+
+
+def _keys(builder) -> tuple[str, str | None, int]:
+    """The names of the image and of the label among a data set's features, and its classes."""
+    import tensorflow_datasets as tfds
+
+    features = builder.info.features
+    image_keys = [key for key, value in features.items() if type(value) is tfds.features.Image]
+    if not image_keys:
+        raise UsageError(
+            f"config.dataset.name='tfds:{builder.name}': it has no images, only {list(features)}"
+        )
+    label_keys = [k for k, value in features.items() if isinstance(value, tfds.features.ClassLabel)]
+    if not label_keys:
+        return _preferred(image_keys, "image"), None, 0
+    label = _preferred(label_keys, "label")
+    return _preferred(image_keys, "image"), label, features[label].num_classes
+
+
+def _preferred(keys: list[str], name: str) -> str:
+    return name if name in keys else keys[0]

@@ -1,0 +1,59 @@
+"""Distributions in one and two dimensions whose density is known, for seeing what a GAN does."""
+
+import numpy as np
+from jaxtyping import Float, Float32
+from scipy import special
+
+from gan_jax import prng
+
+NUM_POINTS = 100_000
+GAUSSIAN_MEAN, GAUSSIAN_STD = 1.0, 0.5
+RING_STD, GRID_STD = 0.01, 0.05
+
+
+def ring_modes() -> Float[np.ndarray, "8 2"]:
+    """Centres of `ring_2d`: 8 on the unit circle, standard deviation `RING_STD` (Lin et al. 2018)."""
+    angles = np.arange(8) * (2 * np.pi / 8)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
+def grid_modes() -> Float[np.ndarray, "25 2"]:
+    """Centres of `grid_2d`: {-4, -2, 0, 2, 4}^2, standard deviation `GRID_STD` (Lin et al. 2018)."""
+    side = np.arange(-4.0, 5.0, 2.0)
+    return np.stack(np.meshgrid(side, side, indexing="ij"), axis=-1).reshape(-1, 2)
+
+
+MODES = {"ring_2d": (ring_modes, RING_STD), "grid_2d": (grid_modes, GRID_STD)}
+
+
+def gaussian_1d() -> Float32[np.ndarray, "n 1"]:
+    """`NUM_POINTS` draws from N(`GAUSSIAN_MEAN`, `GAUSSIAN_STD`^2)."""
+    normal = _standard_normal("gaussian_1d", NUM_POINTS)
+    return (GAUSSIAN_MEAN + GAUSSIAN_STD * normal)[:, None].astype(np.float32)
+
+
+def gaussian_1d_density(x: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
+    """p_data of `gaussian_1d`."""
+    z = (x - GAUSSIAN_MEAN) / GAUSSIAN_STD
+    return np.exp(-0.5 * z**2) / (GAUSSIAN_STD * np.sqrt(2 * np.pi))
+
+
+def _mixture(name: str) -> Float32[np.ndarray, "n 2"]:
+    """`NUM_POINTS` draws, equally many around each centre but for the remainder."""
+    centres, std = MODES[name][0](), MODES[name][1]
+    noise = _standard_normal(name, NUM_POINTS * 2).reshape(NUM_POINTS, 2)
+    return (centres[np.arange(NUM_POINTS) % len(centres)] + std * noise).astype(np.float32)
+
+
+def _standard_normal(name: str, size: int) -> Float[np.ndarray, "size"]:
+    """The same numbers in every run, whatever its seed: the data set does not vary with it."""
+    bits = prng.host_bits(0, name, 0, size)
+    uniform = ((bits >> np.uint64(11)).astype(np.float64) + 0.5) / 2.0**53
+    return special.ndtri(uniform)
+
+
+POINTS = {
+    "gaussian_1d": gaussian_1d,
+    "ring_2d": lambda: _mixture("ring_2d"),
+    "grid_2d": lambda: _mixture("grid_2d"),
+}

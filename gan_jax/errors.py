@@ -1,0 +1,25 @@
+"""The ways in which a run ends other than well, each with the exit code that the command line promises."""
+
+
+class GanJaxError(Exception):
+    """A run that cannot go on, said in one line; `exit_code` is what the process ends with."""
+
+    exit_code = 1
+
+
+class UsageError(GanJaxError):
+    """Wrong flags, config, data or directory: the line names the field, what it got and what it takes."""
+
+    exit_code = 2
+
+
+class Diverged(GanJaxError):
+    """A loss, a gradient or the state is no longer finite; what was saved before it is kept."""
+
+    exit_code = 3
+
+
+class Stopped(GanJaxError):
+    """SIGTERM or SIGINT arrived, the state was saved, and the same command continues the run."""
+
+    exit_code = 75

@@ -1,0 +1,67 @@
+"""Adversarial losses: logits -> scalar.
+
+Each is a pair of pure functions of the logits that D gives to real and to generated images, and the
+logit at which D calls an image real. D(x) below is the logit; sigma(D(x)) is the probability.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Logits = Float[Array, "batch"]
+Scalar = Float[Array, ""]
+
+
+class Loss(NamedTuple):
+    """What the two players minimise.
+
+    Attributes:
+      discriminator: (real logits, fake logits) -> D's loss.
+      generator: (real logits, fake logits) -> G's loss; most read the fake ones alone.
+      boundary: the logit above which D takes an image for real, for D's accuracy.
+    """
+
+    discriminator: Callable[[Logits, Logits], Scalar]
+    generator: Callable[[Logits, Logits], Scalar]
+    boundary: float
+
+
+def cross_entropy_discriminator(real: Logits, fake: Logits) -> Scalar:
+    """-E log sigma(D(x)) - E log(1 - sigma(D(G(z)))) (Goodfellow et al. 2014, eq. 1, negated).
+
+    Written with softplus, which neither overflows nor loses the small end.
+    """
+    return jnp.mean(jax.nn.softplus(-real)) + jnp.mean(jax.nn.softplus(fake))
+
+
+def minimax_generator(real: Logits, fake: Logits) -> Scalar:
+    """E log(1 - sigma(D(G(z)))) (Goodfellow et al. 2014, eq. 1): vanishing gradient once D wins."""
+    del real
+    return -jnp.mean(jax.nn.softplus(fake))
+
+
+def non_saturating_generator(real: Logits, fake: Logits) -> Scalar:
+    """-E log sigma(D(G(z))) (Goodfellow et al. 2014, section 3, last paragraph)."""
+    del real
+    return jnp.mean(jax.nn.softplus(-fake))
+
+
+def least_squares_discriminator(real: Logits, fake: Logits) -> Scalar:
+    """1/2 E (D(x) - 1)^2 + 1/2 E D(G(z))^2 (Mao et al. 2017, eq. 9: a = 0, b = c = 1)."""
+    return 0.5 * jnp.mean(jnp.square(real - 1)) + 0.5 * jnp.mean(jnp.square(fake))
+
+
+def least_squares_generator(real: Logits, fake: Logits) -> Scalar:
+    """1/2 E (D(G(z)) - 1)^2 (Mao et al. 2017, eq. 9: c = 1)."""
+    del real
+    return 0.5 * jnp.mean(jnp.square(fake - 1))
+
+
+LOSSES = {
+    "minimax": Loss(cross_entropy_discriminator, minimax_generator, 0.0),
+    "non_saturating": Loss(cross_entropy_discriminator, non_saturating_generator, 0.0),
+    "least_squares": Loss(least_squares_discriminator, least_squares_generator, 0.5),
+}

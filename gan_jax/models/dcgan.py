@@ -1,0 +1,79 @@
+"""DCGAN (Radford et al. 2016, section 3 and figure 1), for images of base * 2^n pixels a side.
+
+At base 4, width 64 and 64x64 RGB the networks are those of PyTorch's example: 3,576,704 and
+2,765,568 parameters. Kernels are 4x4, stride 2; weights start at N(0, .02), BatchNorm scales at
+N(1, .02); layers before a BatchNorm have no bias.
+"""
+
+import jax.numpy as jnp
+from flax import linen as nn
+from flax.typing import Dtype
+from jaxtyping import Array, Float
+
+from gan_jax.errors import UsageError
+from gan_jax.models.layers import Conv, ConvTranspose, Images, batch_norm
+
+_INIT = nn.initializers.normal(0.02)
+
+
+class Generator(nn.Module):
+    """z [B, dim] -> images [B, H, W, C] in [-1, 1]: project, reshape, then double n times."""
+
+    sample_shape: tuple[int, ...]
+    width: int
+    base: int
+    dtype: Dtype = jnp.float32
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, z: Float[Array, "batch dim"], train: bool) -> Images:
+        widths = stage_widths(self.sample_shape, self.base, self.width)[::-1]
+        x = nn.Dense(
+            self.base**2 * widths[0], use_bias=False, kernel_init=_INIT, dtype=self.dtype
+        )(z)
+        x = x.reshape(-1, self.base, self.base, widths[0])
+        for features in (*widths[1:], self.sample_shape[-1]):
+            x = nn.relu(batch_norm(train, self.axis_name, self.dtype)(x))
+            x = ConvTranspose(features, 4, stride=2, use_bias=False, dtype=self.dtype)(x)
+        return jnp.tanh(x.astype(jnp.float32))
+
+
+class Discriminator(nn.Module):
+    """Images [B, H, W, C] in [-1, 1] -> logits [B]: halve n times, then one linear unit."""
+
+    width: int
+    base: int
+    dtype: Dtype = jnp.float32
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, x: Images, train: bool) -> Float[Array, "batch"]:
+        for stage, features in enumerate(stage_widths(x.shape[1:], self.base, self.width)):
+            x = Conv(features, 4, stride=2, use_bias=False, dtype=self.dtype)(x)
+            if stage:
+                x = batch_norm(train, self.axis_name, self.dtype)(x)
+            x = nn.leaky_relu(x, 0.2)
+        x = x.reshape(len(x), -1)
+        logits = nn.Dense(1, use_bias=False, kernel_init=_INIT, dtype=self.dtype)(x)
+        return logits.astype(jnp.float32)[:, 0]
+
+
+def stage_widths(sample_shape: tuple[int, ...], base: int, width: int) -> list[int]:
+    """Channels of each map from the image inwards: width, 2 width, 4 width, ...
+
+    Raises:
+      UsageError: if the shape is not a square image of base * 2^n pixels, n of at least 1.
+    """
+    if len(sample_shape) != 3:
+        raise UsageError(
+            f"config.generator.name='dcgan': makes images, and the data are vectors of shape "
+            f"{sample_shape}; take the family 'mlp'"
+        )
+    height, side, _ = sample_shape
+    sizes = [base << n for n in range(1, 12)]
+    if side not in sizes or height != side:
+        raise UsageError(
+            f"config.dataset.image_size: dcgan with base={base} cannot make {height}x{side}; it "
+            f"makes {', '.join(str(size) for size in sizes[:6])}, ... pixels a side"
+        )
+    return [width << stage for stage in range(sizes.index(side) + 1)]

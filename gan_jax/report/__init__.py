@@ -1,0 +1,1 @@
+"""What a run shows: numbers, pictures and its progress."""

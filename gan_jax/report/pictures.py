@@ -1,0 +1,129 @@
+"""Draws what G makes: grids of images, and how samples lie against a known density."""
+
+import io
+import math
+import pathlib
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image
+
+from gan_jax.data import toys
+
+Pixels = UInt8[np.ndarray, "height width 3"]
+
+
+def to_uint8(samples: Float[np.ndarray, "..."]) -> UInt8[np.ndarray, "..."]:
+    """[-1, 1] to [0, 255] by the inverse of how pixels are read, rounded and clipped."""
+    return np.clip(np.round((samples + 1) * 127.5), 0, 255).astype(np.uint8)
+
+
+def grid(samples: Float[np.ndarray, "n height width channels"], least_side: int = 48) -> Pixels:
+    """A near-square grid, row by row, a pixel of white between.
+
+    Args:
+      samples: images in [-1, 1], 1 or 3 channels.
+      least_side: images smaller than this many pixels are enlarged by a whole factor.
+    """
+    images = to_uint8(samples)
+    factor = math.ceil(least_side / images.shape[1])
+    images = images.repeat(factor, axis=1).repeat(factor, axis=2)
+    images = np.broadcast_to(images, (*images.shape[:3], 3))
+    images = np.pad(images, [(0, 0), (0, 1), (0, 1), (0, 0)], constant_values=255)
+    columns = math.ceil(math.sqrt(len(images)))
+    rows = math.ceil(len(images) / columns)
+    blanks = np.full((rows * columns - len(images), *images.shape[1:]), 255, np.uint8)
+    tiles = np.concatenate([images, blanks]).reshape(rows, columns, *images.shape[1:])
+    return tiles.swapaxes(1, 2).reshape(rows * images.shape[1], columns * images.shape[2], 3)
+
+
+def densities(
+    samples: Float[np.ndarray, "n 1"],
+    x: Float[np.ndarray, "points"],
+    probability: Float[np.ndarray, "points"],
+    step: int,
+) -> Pixels:
+    """Goodfellow et al. 2014, figure 1: p_data, p_g and D on the line, with the optimal D.
+
+    Args:
+      samples: G's; p_g is their kernel density estimate.
+      x: points of the line.
+      probability: sigma(D(x)) at them.
+      step: for the title.
+    """
+    from scipy.stats import gaussian_kde
+
+    p_data = toys.gaussian_1d_density(x)
+    spread = float(np.std(samples))
+    p_g = gaussian_kde(samples[:, 0])(x) if spread > 1e-6 else np.zeros_like(x)
+    optimal = p_data / np.maximum(p_data + p_g, 1e-12)
+    figure, axes = _figure(7, 4)
+    axes.plot(x, p_data, "k:", linewidth=2, label="$p_{data}$")
+    axes.plot(x, p_g, color="tab:green", linewidth=2, label="$p_g$")
+    axes.plot(x, probability, color="tab:blue", linestyle="--", linewidth=2, label="$D(x)$")
+    axes.plot(x, optimal, color="tab:blue", alpha=0.35, label=r"$D^*(x)=p_{data}/(p_{data}+p_g)$")
+    axes.set(xlim=(x[0], x[-1]), ylim=(0, 1.3), xlabel="x", title=f"step {step:,}")
+    axes.legend(loc="upper right", fontsize=8)
+    return _render(figure)
+
+
+def modes(
+    samples: Float[np.ndarray, "n 2"], centres: Float[np.ndarray, "modes 2"], std: float, step: int
+) -> Pixels:
+    """Samples in the plane over circles of 3 standard deviations around the modes."""
+    figure, axes = _figure(5, 5)
+    distance = np.linalg.norm(samples[:, None] - centres[None], axis=-1).min(axis=1)
+    close = distance <= 3 * std
+    axes.scatter(*samples[~close].T, s=3, color="tab:red", alpha=0.4, linewidths=0)
+    axes.scatter(*samples[close].T, s=3, color="tab:green", alpha=0.4, linewidths=0)
+    for x, y in centres:
+        axes.add_patch(_circle((x, y), max(3 * std, 0.03)))
+    reach = 1.3 * np.abs(centres).max()
+    axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+    axes.set_title(f"step {step:,}: {close.mean():.0%} of samples within 3 sigma of a mode")
+    return _render(figure)
+
+
+def time_lapse(folder: pathlib.Path, target: pathlib.Path, frames: int = 60) -> None:
+    """Makes a GIF of the pictures of a folder, in the order of their names.
+
+    Args:
+      folder: of step_*.png files.
+      target: the GIF; nothing is written where there are no pictures.
+      frames: at most so many pictures, evenly chosen, the last held for longer.
+    """
+    paths = sorted(folder.glob("step_*.png"))
+    if not paths:
+        return
+    chosen = np.unique(np.linspace(0, len(paths) - 1, min(frames, len(paths))).round().astype(int))
+    images = [Image.open(paths[index]).convert("P", palette=Image.Palette.ADAPTIVE) for index in chosen]
+    durations = [120] * (len(images) - 1) + [2000]
+    images[0].save(
+        target, save_all=True, append_images=images[1:], duration=durations, loop=0
+    )
+
+
+def save(pixels: Pixels, path: pathlib.Path) -> None:
+    """Writes a PNG."""
+    Image.fromarray(pixels).save(path)
+
+
+def _figure(width: float, height: float) -> tuple[Any, Any]:
+    """A figure and its axes, apart from pyplot's global state."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
+    return figure, figure.subplots()
+
+
+def _circle(centre: tuple[float, float], radius: float) -> Any:
+    from matplotlib.patches import Circle
+
+    return Circle(centre, radius, fill=False, color="black", linewidth=0.8)
+
+
+def _render(figure: Any) -> Pixels:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return np.asarray(Image.open(buffer).convert("RGB"))

@@ -1,0 +1,58 @@
+"""Tells the person at the terminal how far the run is and how the two players stand."""
+
+import sys
+import time
+
+from tqdm import tqdm
+
+
+class Progress:
+    """A bar where there is a terminal, plain lines where there is none; a context manager.
+
+    Args:
+      start: steps behind the run.
+      steps: steps in all.
+    """
+
+    def __init__(self, start: int, steps: int):
+        self._steps = steps
+        self._done = start
+        self._began: tuple[float, int] | None = None
+        self._bar = None
+        if sys.stderr.isatty():
+            self._bar = tqdm(initial=start, total=steps, unit="step", dynamic_ncols=True)
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def show(self, step: int, values: dict[str, float]) -> None:
+        """Reports a logged step; `values` are a row of metrics."""
+        now = time.perf_counter()
+        words = (
+            f"d_loss {values['d_loss']:.3f}  g_loss {values['g_loss']:.3f}  "
+            f"D right on real {values['d_accuracy_real']:.0%}, fake {values['d_accuracy_fake']:.0%}  "
+            f"{values['images_per_second']:,.0f} images/s"
+        )
+        if self._bar is not None:
+            self._bar.set_postfix_str(words, refresh=False)
+            self._bar.update(step - self._done)
+        else:
+            if self._began is None:
+                self._began = (now, self._done)
+            began, first = self._began
+            left = (now - began) / max(step - first, 1) * (self._steps - step)
+            print(f"step {step}/{self._steps}  {words}  {_clock(left)} left", file=sys.stderr)
+        self._done = step
+
+    def say(self, line: str) -> None:
+        """Prints a line without disturbing the bar."""
+        tqdm.write(line, file=sys.stderr)
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes}:{seconds:02d}"

@@ -1,0 +1,77 @@
+"""What proves that two runs are one: digests of their states, and the manifest of how each was made."""
+
+import hashlib
+import os
+import platform
+import subprocess
+import time
+from importlib import metadata
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import PyTree
+
+import gan_jax
+from gan_jax.state import GANState
+
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+def digest(state: GANState) -> dict[str, Any]:
+    """A state's step and the SHA-256 of its bytes, as a whole and part by part.
+
+    Every leaf counts with its path, type, shape and bytes, in the order of the tree's paths.
+
+    Args:
+      state: with leaves in host memory.
+
+    Returns:
+      {"step": whole number, "sha256": of everything, "generator.params": of that part, ...}.
+    """
+    hashes = {
+        f"{group}.{name}": _hash(part)
+        for group in ("generator", "discriminator", "ema")
+        for name, part in vars(getattr(state, group)).items()
+    }
+    step = int(state.step)
+    text = "".join(f"{name} {value}\n" for name, value in {"step": step, **hashes}.items())
+    return {"step": step, "sha256": hashlib.sha256(text.encode()).hexdigest(), **hashes}
+
+
+def manifest(seed: int) -> dict[str, Any]:
+    """What this process runs on: versions, devices, flags, code and seed, as JSON values."""
+    devices = jax.devices()
+    return {
+        "gan_jax": gan_jax.__version__,
+        "git": _git_commit(),
+        "python": platform.python_version(),
+        "packages": {name: metadata.version(name) for name in _PACKAGES},
+        "platform": platform.platform(),
+        "backend": jax.default_backend(),
+        "devices": [device.device_kind for device in devices],
+        "processes": jax.process_count(),
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "seed": seed,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def _hash(tree: PyTree) -> str:
+    sha = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        array = np.ascontiguousarray(leaf)
+        sha.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}\n".encode())
+        sha.update(array.tobytes())
+    return sha.hexdigest()
+
+
+def _git_commit() -> str:
+    """The commit of the code, '-dirty' where files differ from it; '' outside a checkout."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    folder = os.path.dirname(os.path.abspath(gan_jax.__file__))
+    try:
+        answer = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return answer.stdout.strip()

@@ -1,0 +1,105 @@
+"""What a run carries from step to step, and how it is born.
+
+Both players have one type, so that whatever is done to one reads the same for the other. No random
+key is part of it: keys are functions of the seed and `step`.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+from flax import struct
+from jaxtyping import Array, Float, Int, Key, PyTree
+
+from gan_jax import latents, prng
+from gan_jax.config import Config, Optimizer
+
+
+class Models(NamedTuple):
+    """The two linen modules: z -> samples, and samples -> logits."""
+
+    generator: nn.Module
+    discriminator: nn.Module
+
+
+@struct.dataclass
+class Player:
+    """One network in training.
+
+    Attributes:
+      params: what the optimizer moves.
+      opt_state: the optimizer's state; its hyperparameters are traced values in it.
+      model_state: the network's other collections, such as running statistics; may be empty.
+    """
+
+    params: PyTree[Float[Array, "..."]]
+    opt_state: PyTree[Array]
+    model_state: dict[str, PyTree[Array]]
+
+
+@struct.dataclass
+class Average:
+    """The moving average of G, statistics included, and its decay per step, a traced value."""
+
+    params: PyTree[Float[Array, "..."]]
+    model_state: dict[str, PyTree[Array]]
+    decay: Float[Array, ""]
+
+
+@struct.dataclass
+class GANState:
+    """A whole run at one moment; `step` counts the generator updates behind it."""
+
+    step: Int[Array, ""]
+    generator: Player
+    discriminator: Player
+    ema: Average
+
+
+def init_state(
+    config: Config, models: Models, sample_shape: tuple[int, ...], key: Key[Array, ""]
+) -> GANState:
+    """The state before the first step, a pure function of the root key."""
+    z = jnp.zeros((2, config.latent.dim), jnp.float32)
+    x = jnp.zeros((2, *sample_shape), jnp.float32)
+    generator = _init_player(
+        models.generator, prng.stream(key, "init generator"), z, config.generator.optimizer
+    )
+    discriminator = _init_player(
+        models.discriminator, prng.stream(key, "init discriminator"), x,
+        config.discriminator.optimizer,
+    )  # fmt: skip
+    # The average starts as a copy: the state is donated, and one buffer cannot be donated twice.
+    average = Average(
+        params=jax.tree.map(jnp.copy, generator.params),
+        model_state=jax.tree.map(jnp.copy, generator.model_state),
+        decay=jnp.float32(config.ema.per_step(config.batch_size)),
+    )
+    return GANState(
+        step=jnp.int32(0), generator=generator, discriminator=discriminator, ema=average
+    )
+
+
+def make_optimizer(settings: Optimizer) -> optax.GradientTransformation:
+    """The optimizer that the settings name, its numbers kept in its state."""
+    if settings.name == "sgd":
+        return optax.inject_hyperparams(optax.sgd)(learning_rate=settings.learning_rate)
+    return optax.inject_hyperparams(optax.adam)(
+        learning_rate=settings.learning_rate, b1=settings.b1, b2=settings.b2, eps=settings.eps
+    )
+
+
+def fixed_latents(config: Config, key: Key[Array, ""], count: int) -> Float[Array, "count dim"]:
+    """The latents of every picture of a run, apart from those that it trains on."""
+    keys = prng.per_example(prng.stream(key, "picture latent"), jnp.arange(count, dtype=jnp.int32))
+    return latents.draw(config.latent, keys)
+
+
+def _init_player(module: nn.Module, key: Key[Array, ""], x: Array, settings: Optimizer) -> Player:
+    variables: dict[str, Any] = dict(module.init(key, x, train=True))
+    params = variables.pop("params")
+    return Player(
+        params=params, opt_state=make_optimizer(settings).init(params), model_state=variables
+    )

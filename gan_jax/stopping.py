@@ -1,0 +1,28 @@
+"""Notices that the run is asked to stop, so that it can save first."""
+
+import signal
+import types
+
+
+class StopSignals:
+    """While in its block, SIGTERM and SIGINT are noted in `received` rather than obeyed.
+
+    Attributes:
+      received: the signal's name, or None.
+    """
+
+    def __init__(self):
+        self.received: str | None = None
+        self._before: dict[signal.Signals, object] = {}
+
+    def __enter__(self) -> "StopSignals":
+        for which in (signal.SIGTERM, signal.SIGINT):
+            self._before[which] = signal.signal(which, self._note)
+        return self
+
+    def __exit__(self, *_) -> None:
+        for which, handler in self._before.items():
+            signal.signal(which, handler)
+
+    def _note(self, number: int, frame: types.FrameType | None) -> None:
+        self.received = signal.Signals(number).name

@@ -1,0 +1,99 @@
+"""The run's directory: claimed by one process, true to one config, its files never half-written."""
+
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+from gan_jax.config import Config, as_dict, differences
+from gan_jax.errors import UsageError
+
+
+@contextlib.contextmanager
+def claim(path: str, config: Config) -> Iterator[pathlib.Path]:
+    """Makes the directory if need be and holds it for this process, until the block or it ends.
+
+    Raises:
+      UsageError: if another process holds it, it cannot be written, or it holds another config.
+    """
+    workdir = pathlib.Path(path).expanduser()
+    with _locked(workdir):
+        _check_config(workdir, config)
+        write_json(workdir / "config.json", as_dict(config))
+        yield workdir
+
+
+def write_json(path: pathlib.Path, value: dict[str, Any]) -> None:
+    """Replaces a file by a JSON object in one move, so that no reader sees half of it."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_text(path: pathlib.Path, text: str) -> None:
+    """Replaces a file in one move."""
+    draft = path.with_name(path.name + ".draft")
+    draft.write_text(text)
+    os.replace(draft, path)
+
+
+def append_line(path: pathlib.Path, row: dict[str, Any]) -> None:
+    """Appends a JSON object as one line."""
+    with path.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def keep_lines(path: pathlib.Path, last_step: int) -> None:
+    """Drops the lines of a file of JSON objects that are later than a step, or half-written."""
+    if not path.exists():
+        return
+    kept = [line for line in path.read_text().splitlines() if _step_of(line) <= last_step]
+    write_text(path, "".join(line + "\n" for line in kept))
+
+
+def _step_of(line: str) -> float:
+    try:
+        return json.loads(line)["step"]
+    except (ValueError, KeyError, TypeError):
+        return float("inf")
+
+
+@contextlib.contextmanager
+def _locked(workdir: pathlib.Path) -> Iterator[None]:
+    """The kernel frees the lock when the process ends, however it ends."""
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        file = (workdir / ".lock").open("w")
+    except OSError as error:
+        raise UsageError(
+            f"--workdir={workdir}: cannot be written ({error.strerror}); name another directory"
+        ) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UsageError(
+                f"--workdir={workdir}: another process trains there; wait for it, or name another "
+                "directory"
+            ) from error
+        yield
+
+
+def _check_config(workdir: pathlib.Path, config: Config) -> None:
+    path = workdir / "config.json"
+    if not path.exists():
+        return
+    try:
+        saved = json.loads(path.read_text())
+    except ValueError as error:
+        raise UsageError(
+            f"--workdir={workdir}: its config.json is damaged ({error}); repair it, or name "
+            "another directory"
+        ) from error
+    found = differences(config, saved)
+    if found:
+        raise UsageError(
+            f"--workdir={workdir}: holds a run of another config ({'; '.join(found)}); go back to "
+            "its settings, or name another directory"
+        )

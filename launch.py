@@ -1,0 +1,30 @@
+"""Trains a GAN from one config file, or continues where it stopped.
+
+  python launch.py --config=experiments/digits_dcgan.py [--workdir=DIR] [--config.FIELD=VALUE ...]
+
+Modes (--mode):
+  train     trains, or continues the run that --workdir holds (default: runs/EXPERIMENT)
+  prepare   downloads and prepares the experiment's TFDS data set, once
+
+Exit codes: 0 done; 2 wrong usage or config, one line says what; 3 diverged, the checkpoints before it
+are kept; 75 stopped by SIGTERM or SIGINT after saving, run the same command to continue; 1 anything
+unexpected.
+"""
+
+from absl import app, flags
+from ml_collections import config_flags
+
+from gan_jax import command
+
+_CONFIG = config_flags.DEFINE_config_file("config", None, "experiment file")
+_MODE = flags.DEFINE_string("mode", "train", "what to do: " + " | ".join(command.MODES))
+_WORKDIR = flags.DEFINE_string("workdir", "", "the run's directory; empty: runs/EXPERIMENT")
+
+
+def main(argv: list[str]) -> None:
+    """Runs the mode that the flags name."""
+    command.run(_MODE.value, _CONFIG.value, command.experiment_of(argv), _WORKDIR.value)
+
+
+if __name__ == "__main__":
+    app.run(main, flags_parser=command.parser(__doc__))

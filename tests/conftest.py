@@ -1,0 +1,32 @@
+"""Strict JAX, four fake devices, real processes and, where there are any, real data."""
+
+import os
+import pathlib
+
+import jax
+import pytest
+from absl import flags
+
+from support import Launcher
+
+jax.config.update("jax_num_cpu_devices", 4)
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+if not flags.FLAGS.is_parsed():
+    flags.FLAGS.mark_as_parsed()  # Grain reads a flag of its own
+
+
+@pytest.fixture(scope="session")
+def launch(tmp_path_factory):
+    """Runs launch.py; the processes share XLA's cache."""
+    return Launcher(tmp_path_factory.mktemp("xla"))
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """The directory of real data that $GAN_JAX_DATA names; tests that want it are skipped without."""
+    where = os.environ.get("GAN_JAX_DATA")
+    if not where:
+        pytest.skip("$GAN_JAX_DATA is not set")
+    return pathlib.Path(where)

@@ -1,0 +1,93 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax import models
+from gan_jax.config import DCGAN, MLP
+from gan_jax.errors import UsageError
+
+
+def count(module, *inputs):
+    variables = jax.eval_shape(lambda key: module.init(key, *inputs, train=True), jax.random.key(0))
+    return sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+
+
+def test_dcgan_at_64_pixels_has_the_parameters_of_pytorchs_example():
+    generator = models.build_generator(DCGAN(), (64, 64, 3), "float32", None)
+    discriminator = models.build_discriminator(DCGAN(), "float32", None)
+    assert count(generator, jnp.zeros((1, 100))) == 3_576_704
+    assert count(discriminator, jnp.zeros((1, 64, 64, 3))) == 2_765_568
+
+
+def test_mlp_of_the_tutorials_has_its_parameters():
+    generator = models.build_generator(MLP(hidden=(128,)), (28, 28, 1), "float32", None)
+    discriminator = models.build_discriminator(MLP(hidden=(128,)), "float32", None)
+    assert count(generator, jnp.zeros((1, 100))) == 114_064
+    assert count(discriminator, jnp.zeros((1, 28, 28, 1))) == 100_609
+
+
+@pytest.mark.parametrize(
+    ("network", "shape"),
+    [
+        (DCGAN(width=4, base=2), (8, 8, 1)),
+        (DCGAN(width=4, base=7), (28, 28, 1)),
+        (DCGAN(width=2, base=4), (32, 32, 3)),
+        (MLP(hidden=(5, 6), activation="leaky_relu", batch_norm=True), (8, 8, 3)),
+        (MLP(hidden=(5,), activation="tanh"), (2,)),
+        (MLP(hidden=()), (1,)),
+    ],
+)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_shapes_ranges_and_types(network, shape, precision):
+    generator = models.build_generator(network, shape, precision, None)
+    discriminator = models.build_discriminator(network, precision, None)
+    z = 10 * jax.random.normal(jax.random.key(0), (3, 7))
+
+    def whole(key):
+        g, d = generator.init(key, z, train=True), discriminator.init(
+            key, jnp.zeros((3, *shape)), train=True
+        )
+        fake = generator.apply(g, z, train=False)
+        return g, d, fake, discriminator.apply(d, fake, train=False)
+
+    with jax.numpy_dtype_promotion("standard"):  # flax's BatchNorm subtracts a float32 mean
+        g, d, fake, logits = jax.jit(whole)(jax.random.key(1))
+    assert fake.shape == (3, *shape)
+    assert logits.shape == (3,)
+    assert {leaf.dtype for leaf in jax.tree.leaves((g, d, fake, logits))} == {jnp.dtype("float32")}
+    if len(shape) == 3:
+        assert np.abs(fake).max() <= 1
+
+
+def test_bfloat16_computes_what_float32_does_to_its_own_precision():
+    network, z = MLP(hidden=(32,)), jax.random.normal(jax.random.key(0), (4, 8))
+    exact, coarse = (
+        models.build_generator(network, (2,), precision, None)
+        for precision in ("float32", "bfloat16")
+    )
+    variables = exact.init(jax.random.key(1), z, train=True)
+    a, b = (np.asarray(module.apply(variables, z, train=False)) for module in (exact, coarse))
+    assert not np.array_equal(a, b)
+    assert np.allclose(a, b, atol=0.03 * np.abs(a).max())
+
+
+def test_dcgan_widths_double_inwards():
+    assert models.dcgan.stage_widths((64, 64, 3), base=4, width=64) == [64, 128, 256, 512]
+    assert models.dcgan.stage_widths((28, 28, 1), base=7, width=64) == [64, 128]
+
+
+@pytest.mark.parametrize("shape", [(30, 30, 1), (4, 4, 3), (8, 16, 1), (2,)])
+def test_what_dcgan_cannot_make_is_refused_with_what_it_can(shape):
+    with pytest.raises(UsageError, match=r"it makes 8, 16, 32|take the family 'mlp'"):
+        models.dcgan.stage_widths(shape, base=4, width=8)
+
+
+def test_a_family_with_another_ones_options_is_refused():
+    network = DCGAN()
+    network.name = "mlp"
+    with pytest.raises(UsageError, match=r"config\.generator\.name='mlp'.*hidden"):
+        models.build_generator(network, (8, 8, 1), "float32", None)
+    network.name = "dcgna"
+    with pytest.raises(UsageError, match=r"did you mean dcgan\?"):
+        models.build_discriminator(network, "float32", None)

@@ -1,0 +1,97 @@
+"""Small configs and real processes, for the tests."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+from gan_jax.config import DCGAN, MLP, Config, Dataset, Ema, Latent, Optimizer
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+
+def tiny_config(**changes) -> Config:
+    """DCGAN with BatchNorm in both players and a moving average, at the least width."""
+    settings = {
+        "steps": 6,
+        "batch_size": 16,
+        "dataset": Dataset(name="digits"),
+        "latent": Latent(dim=8),
+        "generator": DCGAN(width=4, base=2, optimizer=Optimizer(learning_rate=1e-3)),
+        "discriminator": DCGAN(width=4, base=2, optimizer=Optimizer(learning_rate=1e-3)),
+        "ema": Ema(decay=0.9),
+        "log_every": 2,
+        "sample_every": 3,
+        "num_samples": 4,
+        "checkpoint_every": 2,
+    }
+    return Config(**(settings | changes))
+
+
+def tiny_mlp_config(**changes) -> Config:
+    """An MLP on points in the plane: the fastest thing that is a whole GAN."""
+    network = {"hidden": (16,), "optimizer": Optimizer(learning_rate=1e-3)}
+    return tiny_config(
+        dataset=Dataset(name="ring_2d"),
+        latent=Latent(dim=2),
+        generator=MLP(**network),
+        discriminator=MLP(**network),
+        **changes,
+    )
+
+
+TINY_FLAGS = (
+    "--config=experiments/digits_dcgan.py",
+    "--config.batch_size=16",
+    "--config.latent.dim=8",
+    "--config.generator.width=4",
+    "--config.discriminator.width=4",
+    "--config.num_samples=4",
+)
+
+
+class Launcher:
+    """Runs launch.py as a user would, in a process of its own."""
+
+    def __init__(self, cache_dir: pathlib.Path):
+        self._environment = os.environ | {
+            "JAX_COMPILATION_CACHE_DIR": str(cache_dir),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        }
+
+    def start(self, *arguments, devices=1, program="launch.py") -> subprocess.Popen:
+        command = [sys.executable, program, *map(str, arguments)]
+        environment = self._environment | {"JAX_NUM_CPU_DEVICES": str(devices)}
+        return subprocess.Popen(
+            command, cwd=ROOT, env=environment, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def __call__(self, *arguments, devices=1) -> subprocess.CompletedProcess:
+        process = self.start(*arguments, devices=devices)
+        out, err = process.communicate(timeout=300)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def wait_for(condition, process: subprocess.Popen, seconds: float = 120) -> None:
+    """Until the condition holds; fails if the process ends before it does."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.001)
+
+
+def kill(process: subprocess.Popen, which: int = signal.SIGKILL) -> int:
+    """Sends a signal and waits for the end; returns the exit status."""
+    process.send_signal(which)
+    process.communicate(timeout=120)
+    return process.returncode
+
+
+def json_lines(path: pathlib.Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]

@@ -1,0 +1,121 @@
+import dataclasses
+
+import pytest
+
+from support import tiny_config
+from gan_jax.config import (
+    Config,
+    Ema,
+    MLP,
+    as_dict,
+    describe,
+    differences,
+    nearest,
+    pick,
+    validate,
+    walk,
+)
+from gan_jax.errors import UsageError
+
+
+def changed(path, value):
+    config = tiny_config()
+    *groups, name = path.split(".")
+    node = config
+    for group in groups:
+        node = getattr(node, group)
+    setattr(node, name, value)
+    return config
+
+
+def test_defaults_are_valid():
+    validate(Config())
+    validate(tiny_config())
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("d_steps", 0, "config.d_steps=0: takes numbers of at least 1"),
+        ("seed", 2**32, "takes numbers below 4294967296"),
+        ("batch_size", 2.5, "config.batch_size=2.5: takes a whole number"),
+        ("batch_size", True, "config.batch_size=True: takes a whole number"),
+        ("loss", 3, "config.loss=3: takes a string"),
+        ("precision", "float16", "takes float32 | bfloat16"),
+        ("latent.distribution", "unifrom", "did you mean uniform?"),
+        ("generator.optimizer.b1", 1.0, "config.generator.optimizer.b1=1.0: takes numbers below 1"),
+        ("generator.optimizer.learning_rate", float("nan"), "takes numbers of at least 0"),
+        ("dataset", "digits", "config.dataset='digits': takes a group of settings"),
+        ("ema", Ema(decay=0.9, half_life=10.0), "set one of the two"),
+    ],
+)
+def test_what_is_refused_is_named_with_what_is_taken(path, value, said):
+    with pytest.raises(UsageError) as refusal:
+        validate(changed(path, value))
+    assert said in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_each_number_of_a_tuple_is_checked():
+    config = tiny_config(generator=MLP())
+    for config.generator.hidden in ((1.5,), (0,), [3], 3):
+        with pytest.raises(UsageError, match=r"config\.generator\.hidden="):
+            validate(config)
+
+
+def test_an_integer_serves_as_a_number():
+    validate(changed("generator.optimizer.learning_rate", 1))
+
+
+def test_every_setting_says_what_it_means():
+    for path, field, _ in walk(Config()):
+        assert field.metadata["meaning"], path
+        assert f"--{path}=" in describe()
+
+
+def test_half_life_is_the_time_in_images_to_halve_a_weight():
+    decay = Ema(half_life=1000.0).per_step(batch_size=10)
+    assert decay**100 == pytest.approx(0.5)
+    assert Ema(decay=0.25).per_step(10) == 0.25
+    assert Ema().per_step(10) == 0.0
+
+
+def test_differences_leave_resumable_settings_aside():
+    saved = as_dict(tiny_config())
+    assert differences(tiny_config(), saved) == []
+    assert differences(changed("steps", 99), saved) == []
+    assert differences(changed("dataset.data_dir", "/elsewhere"), saved) == []
+    assert differences(changed("seed", 7), saved) == ["config.seed: saved 0, now 7"]
+    assert differences(changed("generator.width", 8), saved) == [
+        "config.generator.width: saved 4, now 8"
+    ]
+
+
+def test_differences_see_settings_that_came_or_went():
+    saved = as_dict(tiny_config())
+    del saved["latent"]["dim"]
+    saved["temperature"] = 1.0
+    assert differences(tiny_config(), saved) == [
+        "config.latent.dim: saved nothing, now 8",
+        "config.temperature: saved 1.0, now nothing",
+    ]
+
+
+def test_tuples_survive_the_way_through_json():
+    config = tiny_config(generator=MLP(hidden=(3, 4)))
+    assert as_dict(config)["generator"]["hidden"] == [3, 4]
+    assert differences(config, as_dict(config)) == []
+
+
+def test_pick_names_the_nearest():
+    assert pick({"hinge": 1}, "hinge", "config.loss") == 1
+    with pytest.raises(UsageError, match=r"config.loss='hinje': takes hinge.*did you mean hinge\?"):
+        pick({"hinge": 1}, "hinje", "config.loss")
+    assert nearest("zzz", ["hinge"]) == ""
+
+
+def test_sections_are_not_shared_between_configs():
+    first, second = Config(), Config()
+    first.generator.optimizer.learning_rate = 5.0
+    assert second.generator.optimizer.learning_rate != 5.0
+    assert dataclasses.is_dataclass(first.generator)
