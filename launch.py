@@ -6,9 +6,9 @@ Modes (--mode):
   train     trains, or continues the run that --workdir holds (default: runs/EXPERIMENT)
   prepare   downloads and prepares the experiment's TFDS data set, once
 
-Exit codes: 0 done; 2 wrong usage or config, one line says what; 3 diverged, the checkpoints before it
-are kept; 75 stopped by SIGTERM or SIGINT after saving, run the same command to continue; 1 anything
-unexpected.
+Exit codes: 0 done; 2 wrong usage or config, one line says what; 3 diverged, the checkpoints before
+it are kept; 75 stopped by SIGTERM or SIGINT after saving, run the same command to continue; 1
+anything unexpected.
 """
 
 from absl import app, flags

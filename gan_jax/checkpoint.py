@@ -11,6 +11,7 @@ States are saved from and restored to host memory, so a checkpoint knows nothing
 import logging
 import pathlib
 import shutil
+import sys
 from typing import Any
 
 import jax
@@ -19,6 +20,8 @@ import orbax.checkpoint as ocp
 
 from gan_jax import reproduce
 from gan_jax.state import GANState
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class Checkpoints:
@@ -39,10 +42,13 @@ class Checkpoints:
         self._manager = self._open()
 
     def __enter__(self) -> "Checkpoints":
+        self._hook = sys.unraisablehook
+        sys.unraisablehook = self._ignore_closed_loop
         return self
 
     def __exit__(self, *_) -> None:
         self._manager.close()
+        sys.unraisablehook = self._hook
 
     def save(self, state: GANState, digest: dict[str, Any]) -> None:
         """Starts to save a host state at its step, and returns before it is on disk."""
@@ -64,12 +70,17 @@ class Checkpoints:
             try:
                 return self._read(step, target)
             except Exception as error:  # Orbax meets damage with whatever its parsers raise
-                logging.warning(
+                _LOGGER.warning(
                     "checkpoint %d is damaged (%s: %s); it is moved to %s and the one before it is "
                     "used", step, type(error).__name__, _first_line(error), self._damaged,
                 )  # fmt: skip
                 self._set_aside(step)
         return None
+
+    def _ignore_closed_loop(self, event: Any) -> None:
+        """When one read of a damaged checkpoint fails, Orbax's other reads complain of this."""
+        if str(event.exc_value) != "Event loop is closed":
+            self._hook(event)
 
     def _read(self, step: int, target: GANState) -> GANState:
         """Raises an exception of any kind if the checkpoint is not what was saved."""

@@ -1,13 +1,15 @@
 """The command line's manners: every mistake in it is answered in one line that says what to do."""
 
 import importlib.util
+import logging
 import pathlib
 import re
 import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from absl import flags, logging
+from absl import flags
+from absl import logging as absl_logging
 
 from gan_jax.config import Config, describe, nearest, pick, validate, walk
 from gan_jax.errors import GanJaxError, UsageError
@@ -49,7 +51,7 @@ def parser(usage: str) -> Callable[[list[str]], list[str]]:
             print(f"{usage}\nSettings, with their defaults where an experiment says nothing:\n")
             print(describe())
             sys.exit(0)
-        logging.set_verbosity(logging.ERROR)  # libraries' remarks would bury the one line
+        _log_only_our_warnings()
         try:
             _check_overrides(argv)
             rest = flags.FLAGS(argv)
@@ -95,6 +97,17 @@ def experiment_of(argv: list[str]) -> str | None:
 def _fail(error: GanJaxError) -> NoReturn:
     print(f"error: {error}", file=sys.stderr)
     sys.exit(error.exit_code)
+
+
+def _log_only_our_warnings() -> None:
+    """Libraries' remarks would bury the lines that matter."""
+    absl_logging.set_verbosity(absl_logging.ERROR)
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("warning: %(message)s"))
+    ours = logging.getLogger("gan_jax")
+    ours.addHandler(handler)
+    ours.setLevel(logging.WARNING)
+    ours.propagate = False
 
 
 def _check_overrides(argv: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Every setting of a run, as typed dataclasses that say its meaning, unit, default and what it accepts.
+"""Every setting of a run, as typed dataclasses: its meaning, unit, default and what it accepts.
 
 An experiment is a file whose `get_config()` returns a `Config`. Units, everywhere: `steps` are
 generator updates; `batch_size` counts real images per discriminator update over all devices.
@@ -137,7 +137,10 @@ class DCGAN(Network):
 
 @dataclasses.dataclass(kw_only=True)
 class Ema:
-    """The moving average of G that samples are drawn from: a decay or a half-life, one of the two."""
+    """The moving average of G that samples are drawn from: a decay or a half-life, one of them.
+
+    At step t the decay is at most (1 + t) / (10 + t), so that the first samples are not G's birth.
+    """
 
     decay: float = setting(
         0.0, "per step; 0 with half_life 0: no averaging, samples come from the live G",

@@ -1,4 +1,4 @@
-"""The ways in which a run ends other than well, each with the exit code that the command line promises."""
+"""The ways in which a run ends other than well, each with its exit code."""
 
 
 class GanJaxError(Exception):
@@ -8,7 +8,7 @@ class GanJaxError(Exception):
 
 
 class UsageError(GanJaxError):
-    """Wrong flags, config, data or directory: the line names the field, what it got and what it takes."""
+    """Wrong flags, config, data or directory; it names the field, what it got and what it takes."""
 
     exit_code = 2
 

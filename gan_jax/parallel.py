@@ -33,9 +33,7 @@ def parallelize(step: Callable) -> Callable:
       The same function of a replicated state (donated), key and constant, and an item whose leaves
       have this process's devices in front.
     """
-    return jax.pmap(
-        step, AXIS, in_axes=(None, None, None, 0), out_axes=None, donate_argnums=0
-    )
+    return jax.pmap(step, AXIS, in_axes=(None, None, None, 0), out_axes=None, donate_argnums=0)
 
 
 def parallelize_by_shard_map(step: Callable) -> Callable:

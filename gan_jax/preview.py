@@ -1,4 +1,4 @@
-"""The picture of a run at one moment: what its moving average makes of the same latents, each time."""
+"""The picture of a run at one moment: what its average G makes of the same latents, each time."""
 
 from collections.abc import Callable
 
@@ -44,7 +44,7 @@ def make_painter(config: Config, models: state.Models) -> Painter:
     )
 
     def paint_densities(now: state.GANState) -> pictures.Pixels:
-        x = np.linspace(-3, 5, 401)
+        x = np.linspace(-2, 5, 401)
         d = probability(now.discriminator, jnp.asarray(x[:, None], jnp.float32))
         samples = np.asarray(sample(now.ema, latents))
         return pictures.densities(samples, x, np.asarray(d), int(now.step))

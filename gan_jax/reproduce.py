@@ -1,4 +1,4 @@
-"""What proves that two runs are one: digests of their states, and the manifest of how each was made."""
+"""What tells whether two runs are one: digests of their states, and how each was made."""
 
 import hashlib
 import os

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 from flax import linen as nn
 from flax import struct
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Array, Float, Key, PyTree
 
 from gan_jax import latents, prng
 from gan_jax.config import Config, Optimizer
@@ -34,25 +34,28 @@ class Player:
       model_state: the network's other collections, such as running statistics; may be empty.
     """
 
-    params: PyTree[Float[Array, "..."]]
-    opt_state: PyTree[Array]
-    model_state: dict[str, PyTree[Array]]
+    params: PyTree
+    opt_state: PyTree
+    model_state: PyTree
 
 
 @struct.dataclass
 class Average:
-    """The moving average of G, statistics included, and its decay per step, a traced value."""
+    """The moving average of G, statistics included; `decay` per step is a float32 scalar."""
 
-    params: PyTree[Float[Array, "..."]]
-    model_state: dict[str, PyTree[Array]]
-    decay: Float[Array, ""]
+    params: PyTree
+    model_state: PyTree
+    decay: PyTree
 
 
 @struct.dataclass
 class GANState:
-    """A whole run at one moment; `step` counts the generator updates behind it."""
+    """A whole run at one moment; `step`, an int32 scalar, counts the generator updates behind it.
 
-    step: Int[Array, ""]
+    Leaves are arrays on devices, NumPy arrays in host memory, or shapes: fields say no more.
+    """
+
+    step: PyTree
     generator: Player
     discriminator: Player
     ema: Average

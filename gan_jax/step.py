@@ -5,9 +5,9 @@
                       ema <- decay * ema + (1 - decay) * G
 
 What codebases do differently without saying so, and what is done here: each update has latents of
-its own and each D update real images of its own; D sees real and fake in two passes, each normalised
-by its own batch; G sees the D that was just updated; a network's running statistics move in its own
-update alone, D's by the real pass and then by the fake one.
+its own and each D update real images of its own; D sees real and fake in two passes, each
+normalised by its own batch; G sees the D that was just updated; a network's running statistics move
+in its own update alone, D's by the real pass and then by the fake one.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import linen as nn
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Float, Int, Key, PyTree
 
 from gan_jax import latents, parallel, prng
 from gan_jax.config import Config, pick
@@ -42,8 +42,8 @@ def make_train_step(
       (state, root key, batch) -> (state, metrics). `batch["image"]` holds this device's share of
       the k real batches, [k, B, ...]: uint8 pixels, or float32 vectors as they are. Metrics are
       means over the global batch: both losses, D's mean logits, D's accuracies (shares of real and
-      of fake images on the right side of the loss's boundary) and both gradient norms; D's are those
-      of the last of its k updates.
+      of fake images on the right side of the loss's boundary) and both gradient norms; D's are
+      those of the last of its k updates.
 
     Raises:
       UsageError: if there is no such loss.
@@ -110,7 +110,7 @@ def make_train_step(
             step=state.step + 1,
             generator=generator,
             discriminator=discriminator,
-            ema=_move_average(state.ema, generator),
+            ema=_move_average(state.ema, generator, state.step),
         )
         return state, metrics
 
@@ -134,10 +134,16 @@ def _training_pass(module: nn.Module) -> Callable[..., tuple[Samples, PyTree]]:
     return apply
 
 
-def _move_average(average: Average, generator: Player) -> Average:
+def _move_average(average: Average, generator: Player, step: Int[Array, ""]) -> Average:
+    """The decay grows as (1 + step) / (10 + step) up to its value, as in TensorFlow's average.
+
+    Without that, a thousand steps would still show the generator that the run was born with.
+    """
+    step = step.astype(jnp.float32)
+    decay = jnp.minimum(average.decay, (1 + step) / (10 + step))
     params, model_state = optax.incremental_update(
         (generator.params, generator.model_state),
         (average.params, average.model_state),
-        1 - average.decay,
+        1 - decay,
     )
     return average.replace(params=params, model_state=model_state)

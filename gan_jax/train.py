@@ -94,9 +94,7 @@ def build(config: Config) -> Run:
     return Run(config, parallel.replicate(key), feed, initial, mapped, paint)
 
 
-def _loop(
-    run: Run, state: GANState, start: int, journal: Journal, signals: StopSignals
-) -> None:
+def _loop(run: Run, state: GANState, start: int, journal: Journal, signals: StopSignals) -> None:
     config = run.config
     if start == 0:
         journal.draw(state)
@@ -147,5 +145,6 @@ def _greeting(run: Run, directory: pathlib.Path, start: int) -> str:
     goes = f"continues at step {start}" if start else "starts"
     return (
         f"{config.dataset.name}: {config.loss}, batch {config.batch_size}, k {config.d_steps}, "
-        f"{jax.device_count()} x {jax.devices()[0].device_kind}; {goes} of {config.steps}; {directory}"
+        f"{jax.device_count()} x {jax.devices()[0].device_kind}; {goes} of {config.steps}; "
+        f"{directory}"
     )

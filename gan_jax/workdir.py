@@ -52,7 +52,7 @@ def keep_lines(path: pathlib.Path, last_step: int) -> None:
     write_text(path, "".join(line + "\n" for line in kept))
 
 
-def _step_of(line: str) -> float:
+def _step_of(line: str) -> int | float:
     try:
         return json.loads(line)["step"]
     except (ValueError, KeyError, TypeError):

@@ -25,7 +25,7 @@ def launch(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def real_data():
-    """The directory of real data that $GAN_JAX_DATA names; tests that want it are skipped without."""
+    """The real data that $GAN_JAX_DATA names; tests that want them are skipped without."""
     where = os.environ.get("GAN_JAX_DATA")
     if not where:
         pytest.skip("$GAN_JAX_DATA is not set")

@@ -2,11 +2,10 @@ import dataclasses
 
 import pytest
 
-from support import tiny_config
 from gan_jax.config import (
+    MLP,
     Config,
     Ema,
-    MLP,
     as_dict,
     describe,
     differences,
@@ -16,6 +15,7 @@ from gan_jax.config import (
     walk,
 )
 from gan_jax.errors import UsageError
+from support import tiny_config
 
 
 def changed(path, value):

@@ -52,7 +52,10 @@ def test_numbers_are_the_ones_that_published_runs_were_made_with():
     """Threefry and Philox of these seeds: a change here breaks everybody's reproductions."""
     key = prng.stream(prng.root(0), "latent", 1, 2)
     assert jax.random.key_data(key).tolist() == [1438736434, 2050305092]
-    assert prng.host_bits(0, "data order", 0, 2).tolist() == [12461571371308975046, 5802426257016695658]
+    assert prng.host_bits(0, "data order", 0, 2).tolist() == [
+        12461571371308975046,
+        5802426257016695658,
+    ]
 
 
 def test_no_other_file_derives_a_key():

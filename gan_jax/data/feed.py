@@ -111,7 +111,7 @@ def read_all(source: Source, chunk: int = 1024) -> Example:
         return {"image": source.images, "label": source.labels}
     size = len(source)
     parts = [
-        source.read(range(first, min(first + chunk, size))) for first in range(0, size, chunk)
+        source.read(np.arange(first, min(first + chunk, size))) for first in range(0, size, chunk)
     ]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 

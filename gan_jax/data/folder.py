@@ -3,9 +3,9 @@
 import pathlib
 import threading
 import zipfile
-from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Int
 
 from gan_jax.data import images
 from gan_jax.errors import UsageError
@@ -39,7 +39,8 @@ class Folder:
         if not self.names:
             held = f"{len(every)} files, none of them an image" if every else "no files"
             raise UsageError(
-                f"config.dataset.name: {self._named} holds {held}; takes {', '.join(images.SUFFIXES)}"
+                f"config.dataset.name: {self._named} holds {held}; "
+                f"takes {', '.join(images.SUFFIXES)}"
             )
         self.classes, self.labels = _classes(self.names)
         self.num_classes = len(self.classes)
@@ -47,7 +48,8 @@ class Folder:
     def __len__(self) -> int:
         return len(self.names)
 
-    def read(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
+    def read(self, indices: Int[np.ndarray, "batch"]) -> dict[str, np.ndarray]:
+        """As `Source.read`."""
         names = [self.names[index] for index in indices]
         pixels = [
             images.decode(self._bytes(name), f"{self.path}/{name}", *self.shape[1:])

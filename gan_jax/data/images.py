@@ -12,7 +12,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
 _SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L")
 
 
-def decode(data: bytes, name: str, size: int, channels: int) -> UInt8[np.ndarray, "size size c"]:
+def decode(data: bytes, name: str, size: int, channels: int) -> UInt8[np.ndarray, "height width c"]:
     """Decodes a file's bytes.
 
     Args:
@@ -35,7 +35,7 @@ def decode(data: bytes, name: str, size: int, channels: int) -> UInt8[np.ndarray
     return fit(image, size, channels)
 
 
-def fit(image: Image.Image, size: int, channels: int) -> UInt8[np.ndarray, "size size c"]:
+def fit(image: Image.Image, size: int, channels: int) -> UInt8[np.ndarray, "height width c"]:
     """Upright, gray or RGB over white, cropped to the centre square and resized (Lanczos).
 
     Args:

@@ -1,10 +1,9 @@
 """Where real data come from: what a source is, and the one that a config names."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Int, Int32
 
 from gan_jax.config import Dataset, nearest
 from gan_jax.data import toys
@@ -15,6 +14,7 @@ from gan_jax.errors import UsageError
 Example = dict[str, np.ndarray]
 
 
+@runtime_checkable
 class Source(Protocol):
     """Random access to a data set.
 
@@ -28,7 +28,7 @@ class Source(Protocol):
 
     def __len__(self) -> int: ...
 
-    def read(self, indices: Sequence[int]) -> Example:
+    def read(self, indices: Int[np.ndarray, "batch"]) -> Example:
         """{"image": [len(indices), *shape], "label": [len(indices)] int32}."""
         ...
 
@@ -47,7 +47,8 @@ class Arrays:
     def __len__(self) -> int:
         return len(self.images)
 
-    def read(self, indices: Sequence[int]) -> Example:
+    def read(self, indices: Int[np.ndarray, "batch"]) -> Example:
+        """As `Source.read`."""
         return {"image": self.images[indices], "label": self.labels[indices]}
 
 

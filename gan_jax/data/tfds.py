@@ -1,9 +1,9 @@
 """Images that TensorFlow Datasets has prepared, read without TensorFlow."""
 
 import functools
-from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Int
 
 from gan_jax.config import nearest
 from gan_jax.data import images
@@ -44,7 +44,8 @@ class Tfds:
     def __len__(self) -> int:
         return self._length
 
-    def read(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
+    def read(self, indices: Int[np.ndarray, "batch"]) -> dict[str, np.ndarray]:
+        """As `Source.read`."""
         pixels = np.empty((len(indices), *self.shape), np.uint8)
         labels = np.zeros(len(indices), np.int32)
         records = self._records.__getitems__([int(index) for index in indices])

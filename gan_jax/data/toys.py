@@ -7,18 +7,18 @@ from scipy import special
 from gan_jax import prng
 
 NUM_POINTS = 100_000
-GAUSSIAN_MEAN, GAUSSIAN_STD = 1.0, 0.5
+GAUSSIAN_MEAN, GAUSSIAN_STD = 2.0, 0.5
 RING_STD, GRID_STD = 0.01, 0.05
 
 
 def ring_modes() -> Float[np.ndarray, "8 2"]:
-    """Centres of `ring_2d`: 8 on the unit circle, standard deviation `RING_STD` (Lin et al. 2018)."""
+    """Centres of `ring_2d`: 8 on the unit circle, std `RING_STD` (Lin et al. 2018)."""
     angles = np.arange(8) * (2 * np.pi / 8)
     return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
 def grid_modes() -> Float[np.ndarray, "25 2"]:
-    """Centres of `grid_2d`: {-4, -2, 0, 2, 4}^2, standard deviation `GRID_STD` (Lin et al. 2018)."""
+    """Centres of `grid_2d`: {-4, -2, 0, 2, 4}^2, std `GRID_STD` (Lin et al. 2018)."""
     side = np.arange(-4.0, 5.0, 2.0)
     return np.stack(np.meshgrid(side, side, indexing="ij"), axis=-1).reshape(-1, 2)
 

@@ -28,9 +28,9 @@ class Generator(nn.Module):
     @nn.compact
     def __call__(self, z: Float[Array, "batch dim"], train: bool) -> Images:
         widths = stage_widths(self.sample_shape, self.base, self.width)[::-1]
-        x = nn.Dense(
-            self.base**2 * widths[0], use_bias=False, kernel_init=_INIT, dtype=self.dtype
-        )(z)
+        x = nn.Dense(self.base**2 * widths[0], use_bias=False, kernel_init=_INIT, dtype=self.dtype)(
+            z
+        )
         x = x.reshape(-1, self.base, self.base, widths[0])
         for features in (*widths[1:], self.sample_shape[-1]):
             x = nn.relu(batch_norm(train, self.axis_name, self.dtype)(x))

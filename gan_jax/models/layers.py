@@ -142,8 +142,7 @@ def matmul_conv(x: Images, kernel: Kernel, stride: int, padding: str) -> Feature
     blocks = [n + taps - 1 for n in out]
 
     edges = [
-        (low, m * s - n - low, 0)
-        for n, m, (low, _) in zip(x.shape[1:3], blocks, pads, strict=True)
+        (low, m * s - n - low, 0) for n, m, (low, _) in zip(x.shape[1:3], blocks, pads, strict=True)
     ]
     x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *edges, (0, 0, 0)])
     x = x.reshape(-1, blocks[0], s, blocks[1], s, channels).transpose(0, 1, 3, 2, 4, 5)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from gan_jax.data import toys
 
-Pixels = UInt8[np.ndarray, "height width 3"]
+Pixels = UInt8[np.ndarray, "rows columns 3"]
 
 
 def to_uint8(samples: Float[np.ndarray, "..."]) -> UInt8[np.ndarray, "..."]:
@@ -24,12 +24,15 @@ def grid(samples: Float[np.ndarray, "n height width channels"], least_side: int 
 
     Args:
       samples: images in [-1, 1], 1 or 3 channels.
-      least_side: images smaller than this many pixels are enlarged by a whole factor.
+      least_side: images smaller than this many pixels are enlarged, bicubically, by a whole factor;
+        digits of 8x8 pixels are hard to read otherwise.
     """
-    images = to_uint8(samples)
+    images = np.broadcast_to(to_uint8(samples), (*samples.shape[:3], 3))
     factor = math.ceil(least_side / images.shape[1])
-    images = images.repeat(factor, axis=1).repeat(factor, axis=2)
-    images = np.broadcast_to(images, (*images.shape[:3], 3))
+    size = (factor * images.shape[2], factor * images.shape[1])
+    images = np.stack(
+        [Image.fromarray(image).resize(size, Image.Resampling.BICUBIC) for image in images]
+    )
     images = np.pad(images, [(0, 0), (0, 1), (0, 1), (0, 0)], constant_values=255)
     columns = math.ceil(math.sqrt(len(images)))
     rows = math.ceil(len(images) / columns)
@@ -57,14 +60,15 @@ def densities(
     p_data = toys.gaussian_1d_density(x)
     spread = float(np.std(samples))
     p_g = gaussian_kde(samples[:, 0])(x) if spread > 1e-6 else np.zeros_like(x)
-    optimal = p_data / np.maximum(p_data + p_g, 1e-12)
-    figure, axes = _figure(7, 4)
+    seen = p_data + p_g
+    optimal = np.where(seen > 1e-4, p_data / np.maximum(seen, 1e-4), np.nan)
+    figure, axes = _figure(7.0, 4.0)
     axes.plot(x, p_data, "k:", linewidth=2, label="$p_{data}$")
     axes.plot(x, p_g, color="tab:green", linewidth=2, label="$p_g$")
     axes.plot(x, probability, color="tab:blue", linestyle="--", linewidth=2, label="$D(x)$")
     axes.plot(x, optimal, color="tab:blue", alpha=0.35, label=r"$D^*(x)=p_{data}/(p_{data}+p_g)$")
-    axes.set(xlim=(x[0], x[-1]), ylim=(0, 1.3), xlabel="x", title=f"step {step:,}")
-    axes.legend(loc="upper right", fontsize=8)
+    axes.set(xlim=(x[0], x[-1]), ylim=(0, 1.35), xlabel="x", title=f"step {step:,}")
+    axes.legend(loc="upper center", ncols=4, fontsize=8)
     return _render(figure)
 
 
@@ -72,7 +76,7 @@ def modes(
     samples: Float[np.ndarray, "n 2"], centres: Float[np.ndarray, "modes 2"], std: float, step: int
 ) -> Pixels:
     """Samples in the plane over circles of 3 standard deviations around the modes."""
-    figure, axes = _figure(5, 5)
+    figure, axes = _figure(5.0, 5.0)
     distance = np.linalg.norm(samples[:, None] - centres[None], axis=-1).min(axis=1)
     close = distance <= 3 * std
     axes.scatter(*samples[~close].T, s=3, color="tab:red", alpha=0.4, linewidths=0)
@@ -97,11 +101,11 @@ def time_lapse(folder: pathlib.Path, target: pathlib.Path, frames: int = 60) -> 
     if not paths:
         return
     chosen = np.unique(np.linspace(0, len(paths) - 1, min(frames, len(paths))).round().astype(int))
-    images = [Image.open(paths[index]).convert("P", palette=Image.Palette.ADAPTIVE) for index in chosen]
+    images = [
+        Image.open(paths[index]).convert("P", palette=Image.Palette.ADAPTIVE) for index in chosen
+    ]
     durations = [120] * (len(images) - 1) + [2000]
-    images[0].save(
-        target, save_all=True, append_images=images[1:], duration=durations, loop=0
-    )
+    images[0].save(target, save_all=True, append_images=images[1:], duration=durations, loop=0)
 
 
 def save(pixels: Pixels, path: pathlib.Path) -> None:

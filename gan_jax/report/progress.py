@@ -34,7 +34,8 @@ class Progress:
         now = time.perf_counter()
         words = (
             f"d_loss {values['d_loss']:.3f}  g_loss {values['g_loss']:.3f}  "
-            f"D right on real {values['d_accuracy_real']:.0%}, fake {values['d_accuracy_fake']:.0%}  "
+            f"D right on real {values['d_accuracy_real']:.0%}, "
+            f"fake {values['d_accuracy_fake']:.0%}  "
             f"{values['images_per_second']:,.0f} images/s"
         )
         if self._bar is not None:

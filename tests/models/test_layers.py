@@ -52,9 +52,7 @@ def test_gradients_of_matmul_conv_equal_those_of_xla_conv(
 
         return jax.grad(lambda k: jnp.sum(jnp.square(jax.grad(value)(x, k))))(kernel)
 
-    assert np.allclose(
-        penalty(layers.matmul_conv), penalty(layers.xla_conv), rtol=1e-3, atol=1e-3
-    )
+    assert np.allclose(penalty(layers.matmul_conv), penalty(layers.xla_conv), rtol=1e-3, atol=1e-3)
 
 
 def test_matmul_conv_is_differentiable_twice_in_every_mode():

@@ -45,8 +45,9 @@ def test_shapes_ranges_and_types(network, shape, precision):
     z = 10 * jax.random.normal(jax.random.key(0), (3, 7))
 
     def whole(key):
-        g, d = generator.init(key, z, train=True), discriminator.init(
-            key, jnp.zeros((3, *shape)), train=True
+        g, d = (
+            generator.init(key, z, train=True),
+            discriminator.init(key, jnp.zeros((3, *shape)), train=True),
         )
         fake = generator.apply(g, z, train=False)
         return g, d, fake, discriminator.apply(d, fake, train=False)
