@@ -1,10 +1,18 @@
-"""DCGAN on scikit-learn's 8x8 handwritten digits."""
+"""DCGAN on scikit-learn's 1,797 handwritten digits of 8x8 pixels: the default experiment.
+
+  python launch.py --config=experiments/digits_dcgan.py
+
+Source: Radford et al. 2016 (DCGAN), with maps of 1, 2, 4 and 8 pixels a side, a learning rate of
+5e-4 in place of 2e-4, and a moving average of G. Nothing to download.
+
+Measured on 2 CPU cores (AMD EPYC, JAX 0.10.2, float32, seed 0): TIME, compiling included. RESULT
+"""
 
 from gan_jax.config import DCGAN, Config, Dataset, Ema, Latent, Optimizer
 
 
 def get_config() -> Config:
-    network = {"width": 64, "base": 1, "optimizer": Optimizer(learning_rate=5e-4, b1=0.5)}
+    network = {"width": 64, "base": 1, "optimizer": Optimizer(learning_rate=5e-4)}
     return Config(
         steps=8000,
         batch_size=64,

@@ -48,9 +48,7 @@ def parser(usage: str) -> Callable[[list[str]], list[str]]:
 
     def parse(argv: list[str]) -> list[str]:
         if {"--help", "-help", "-h", "--helpshort", "--helpfull"} & set(argv):
-            print(f"{usage}\nSettings, with their defaults where an experiment says nothing:\n")
-            print(describe())
-            sys.exit(0)
+            _help(usage, experiment_of(argv))
         _log_only_our_warnings()
         try:
             _check_overrides(argv)
@@ -94,6 +92,16 @@ def experiment_of(argv: list[str]) -> str | None:
     return named
 
 
+def _help(usage: str, experiment: str | None) -> NoReturn:
+    try:
+        config = _load(experiment) if experiment else Config()
+    except UsageError as error:
+        _fail(error)
+    print(f"{usage}\nSettings, {'as in ' + experiment if experiment else 'with their defaults'}:\n")
+    print(describe(config))
+    sys.exit(0)
+
+
 def _fail(error: GanJaxError) -> NoReturn:
     print(f"error: {error}", file=sys.stderr)
     sys.exit(error.exit_code)
@@ -133,6 +141,8 @@ def _load(path: str) -> Config:
     if not pathlib.Path(path).is_file():
         hint = nearest(path, _experiment_files())
         raise UsageError(f"--config={path}: no such file{hint}; there are {_experiments()}")
+    if not path.endswith(".py"):
+        raise UsageError(f"--config={path}: takes a Python file, such as {_experiments()}")
     try:
         spec = importlib.util.spec_from_file_location("experiment", path)
         module = importlib.util.module_from_spec(spec)

@@ -60,7 +60,9 @@ class Dataset:
         "", "where TFDS keeps prepared data; empty: TFDS's own default; tfds: alone", resumable=True
     )
     image_size: int = setting(
-        0, "side in pixels after centre crop and resize; 0: the data's own", at_least=0
+        0,
+        "side in pixels after centre crop and resize; 0: the data's own (folder: has none)",
+        at_least=0,
     )
     channels: int = setting(0, "1 gray, 3 RGB; 0: the data's own", at_least=0, below=4)
     resident_mb: int = setting(
@@ -265,12 +267,12 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def describe() -> str:
-    """Every setting of the default config on a line: name, default, meaning. For --help."""
-    lines = []
-    for path, field, value in walk(Config()):
-        lines.append(f"  --{path}={value}\n      {field.metadata['meaning']}")
-    return "\n".join(lines)
+def describe(config: Config) -> str:
+    """Every setting of a config: its name, value and meaning. For --help."""
+    return "\n".join(
+        f"  --{path}={value}\n      {field.metadata['meaning']}"
+        for path, field, value in walk(config)
+    )
 
 
 def _flatten(tree: dict[str, Any], path: str = "config") -> Iterator[tuple[str, Any]]:

@@ -26,10 +26,12 @@ from gan_jax.state import GANState
 # Steps sent to the devices before their results are there: enough to keep them busy, few enough to
 # stop soon.
 _STEPS_AHEAD = 2
+# Steps whose metrics stay on the devices where little is logged; divergence is noticed within them.
+_MOST_PENDING = 500
 
 
 class Journal:
-    """The record of one run; a context manager.
+    """The record of one run, to be closed at its end.
 
     Args:
       config: the run's.
@@ -61,12 +63,10 @@ class Journal:
         self._began = time.perf_counter()
         self._last: tuple[int, float] | None = None
 
-    def __enter__(self) -> "Journal":
-        return self
-
-    def __exit__(self, *_) -> None:
-        self._progress.__exit__()
-        self._metrics.__exit__()
+    def close(self) -> None:
+        """Ends the bar and flushes what is written."""
+        self._progress.close()
+        self._metrics.close()
 
     def say(self, line: str) -> None:
         """Tells the person at the terminal."""
@@ -81,6 +81,8 @@ class Journal:
             self._manifest["seconds_to_first_step"] = round(self._last[1] - self._began, 3)
         elif len(self._pending) > _STEPS_AHEAD:
             jax.block_until_ready(self._pending[-1 - _STEPS_AHEAD][1])
+        if len(self._pending) > _MOST_PENDING:
+            self._fetch()
 
     def log(self) -> None:
         """Writes and shows the metrics of the step last added."""

@@ -7,6 +7,8 @@ import types
 class StopSignals:
     """While in its block, SIGTERM and SIGINT are noted in `received` rather than obeyed.
 
+    A second SIGINT interrupts at once, for who does not want to wait.
+
     Attributes:
       received: the signal's name, or None.
     """
@@ -25,4 +27,6 @@ class StopSignals:
             signal.signal(which, handler)
 
     def _note(self, number: int, frame: types.FrameType | None) -> None:
+        if number == signal.SIGINT and self.received == "SIGINT":
+            raise KeyboardInterrupt
         self.received = signal.Signals(number).name

@@ -54,19 +54,19 @@ def train(config: Config, path: str) -> None:
       Diverged: if a loss, a gradient or the state is no longer finite.
       Stopped: after SIGTERM or SIGINT, with the state saved.
     """
-    run = build(config)
-    with (
-        workdir.claim(path, config) as directory,
-        _manifest(config, directory) as manifest,
-        StopSignals() as signals,
-        checkpoint.Checkpoints(directory, config.checkpoint_keep) as checkpoints,
-    ):
+    with contextlib.ExitStack() as stack:
+        signals = stack.enter_context(StopSignals())
+        run = build(config)
+        directory = stack.enter_context(workdir.claim(path, config))
+        manifest = stack.enter_context(_manifest(config, directory))
+        checkpoints = stack.enter_context(checkpoint.Checkpoints(directory, config.checkpoint_keep))
         state = checkpoints.restore(jax.eval_shape(run.initial, run.key))
         start = 0 if state is None else int(state.step)
         state = parallel.replicate(run.initial(run.key) if state is None else state)
-        with Journal(config, directory, checkpoints, run.paint, start, manifest) as journal:
-            journal.say(_greeting(run, directory, start))
-            _loop(run, state, start, journal, signals)
+        journal = Journal(config, directory, checkpoints, run.paint, start, manifest)
+        stack.callback(journal.close)
+        journal.say(_greeting(run, directory, start))
+        _loop(run, state, start, journal, signals)
 
 
 def build(config: Config) -> Run:
@@ -142,7 +142,9 @@ def _manifest(config: Config, directory: pathlib.Path) -> Iterator[dict[str, Any
 
 def _greeting(run: Run, directory: pathlib.Path, start: int) -> str:
     config = run.config
-    goes = f"continues at step {start}" if start else "starts"
+    goes = "starts"
+    if start:
+        goes = f"continues at step {start}" if start < config.steps else f"has its steps: {start}"
     return (
         f"{config.dataset.name}: {config.loss}, batch {config.batch_size}, k {config.d_steps}, "
         f"{jax.device_count()} x {jax.devices()[0].device_kind}; {goes} of {config.steps}; "

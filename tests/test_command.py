@@ -96,6 +96,13 @@ def test_help_is_readable_and_lists_every_setting(launch):
     assert max(map(len, ended.stdout.splitlines())) <= 110
 
 
+def test_help_shows_the_settings_of_an_experiment(launch):
+    ended = launch("--config=experiments/ring_2d.py", "--help")
+    assert ended.returncode == 0
+    assert "--config.dataset.name=ring_2d" in ended.stdout
+    assert "--config.generator.hidden=(128, 128)" in ended.stdout
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

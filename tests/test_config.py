@@ -70,7 +70,7 @@ def test_an_integer_serves_as_a_number():
 def test_every_setting_says_what_it_means():
     for path, field, _ in walk(Config()):
         assert field.metadata["meaning"], path
-        assert f"--{path}=" in describe()
+        assert f"--{path}=" in describe(Config())
 
 
 def test_half_life_is_the_time_in_images_to_halve_a_weight():

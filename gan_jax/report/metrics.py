@@ -10,7 +10,7 @@ from gan_jax import workdir
 
 
 class Metrics:
-    """Writer of metrics.jsonl and of TensorBoard's events; a context manager.
+    """Writer of metrics.jsonl and of TensorBoard's events, to be closed at the end.
 
     Args:
       directory: the run's directory.
@@ -21,12 +21,10 @@ class Metrics:
     def __init__(self, directory: pathlib.Path, start: int):
         self._path = directory / "metrics.jsonl"
         workdir.keep_lines(self._path, start)
-        self._events = SummaryWriter(str(directory), purge_step=start + 1 if start else None)
+        self._events = SummaryWriter(str(directory), purge_step=start + 1 if start else 0)
 
-    def __enter__(self) -> "Metrics":
-        return self
-
-    def __exit__(self, *_) -> None:
+    def close(self) -> None:
+        """Flushes the events."""
         self._events.close()
 
     def write(self, step: int, values: dict[str, float]) -> None:

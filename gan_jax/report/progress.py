@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 
 class Progress:
-    """A bar where there is a terminal, plain lines where there is none; a context manager.
+    """A bar where there is a terminal, plain lines where there is none; to be closed at the end.
 
     Args:
       start: steps behind the run.
@@ -17,15 +17,13 @@ class Progress:
     def __init__(self, start: int, steps: int):
         self._steps = steps
         self._done = start
-        self._began: tuple[float, int] | None = None
+        self._first: tuple[int, float] | None = None
         self._bar = None
         if sys.stderr.isatty():
             self._bar = tqdm(initial=start, total=steps, unit="step", dynamic_ncols=True)
 
-    def __enter__(self) -> "Progress":
-        return self
-
-    def __exit__(self, *_) -> None:
+    def close(self) -> None:
+        """Ends the bar."""
         if self._bar is not None:
             self._bar.close()
 
@@ -42,11 +40,13 @@ class Progress:
             self._bar.set_postfix_str(words, refresh=False)
             self._bar.update(step - self._done)
         else:
-            if self._began is None:
-                self._began = (now, self._done)
-            began, first = self._began
-            left = (now - began) / max(step - first, 1) * (self._steps - step)
-            print(f"step {step}/{self._steps}  {words}  {_clock(left)} left", file=sys.stderr)
+            if self._first is None:  # what came before it was compiling
+                self._first = (step, now)
+            else:
+                first, began = self._first
+                seconds = (now - began) / (step - first) * (self._steps - step)
+                words += f"  {_clock(seconds)} left"
+            print(f"step {step}/{self._steps}  {words}", file=sys.stderr)
         self._done = step
 
     def say(self, line: str) -> None:

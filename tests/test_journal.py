@@ -1,0 +1,102 @@
+"""The record of a run: what is finite, its order on disk, and what a resumed run drops."""
+
+import contextlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax import models, prng
+from gan_jax.checkpoint import Checkpoints
+from gan_jax.errors import Diverged
+from gan_jax.journal import Journal
+from gan_jax.state import Models, init_state
+from support import json_lines, tiny_mlp_config
+
+METRICS = ("d_loss", "g_loss", "d_accuracy_real", "d_accuracy_fake", "d_grad_norm")
+
+
+def metrics(**changes):
+    return {name: jnp.float32(changes.get(name, 0.5)) for name in METRICS}
+
+
+def paint(state):
+    return np.full((4, 4, 3), 100, np.uint8)
+
+
+@pytest.fixture
+def state():
+    config = tiny_mlp_config()
+    networks = Models(
+        models.build_generator(config.generator, (2,), "float32", None),
+        models.build_discriminator(config.discriminator, "float32", None),
+    )
+    return init_state(config, networks, (2,), prng.root(0))
+
+
+@pytest.fixture
+def open_journal(tmp_path):
+    with contextlib.ExitStack() as stack:
+        checkpoints = stack.enter_context(Checkpoints(tmp_path, keep=9))
+
+        def start(step=0):
+            manifest = {}
+            journal = Journal(tiny_mlp_config(), tmp_path, checkpoints, paint, step, manifest)
+            stack.callback(journal.close)
+            return journal
+
+        yield start
+
+
+def test_a_logged_row_is_that_of_the_last_step(open_journal, tmp_path):
+    journal = open_journal()
+    for step in (1, 2, 3):
+        journal.add(step, metrics(d_loss=step))
+    journal.log()
+    (row,) = json_lines(tmp_path / "metrics.jsonl")
+    assert row["step"] == 3
+    assert row["d_loss"] == 3.0
+    assert row["images_per_second"] > 0
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_value_that_is_not_finite_is_found_at_its_step(open_journal, tmp_path, bad):
+    journal = open_journal()
+    journal.add(1, metrics())
+    journal.add(2, metrics(d_grad_norm=bad))
+    journal.add(3, metrics())
+    with pytest.raises(Diverged, match="d_grad_norm is not finite at step 2"):
+        journal.log()
+    assert not (tmp_path / "metrics.jsonl").exists()
+
+
+def test_a_state_that_is_not_finite_is_not_saved(open_journal, tmp_path, state):
+    journal = open_journal()
+    journal.add(1, metrics())
+    params = jax.tree.map(lambda leaf: leaf.at[(0,) * leaf.ndim].set(jnp.nan), state.ema.params)
+    broken = state.replace(step=jnp.int32(1), ema=state.ema.replace(params=params))
+    with pytest.raises(Diverged, match=r"state\.ema\.params.* is not finite at step 1"):
+        journal.save(broken)
+    assert not (tmp_path / "digests.jsonl").exists()
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+def test_nothing_is_saved_after_a_step_that_was_not_finite(open_journal, tmp_path, state):
+    journal = open_journal()
+    journal.add(1, metrics(g_loss=np.nan))
+    with pytest.raises(Diverged, match="g_loss is not finite at step 1"):
+        journal.save(state)
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+def test_a_resumed_run_drops_what_is_later_than_its_checkpoint(open_journal, tmp_path, state):
+    journal = open_journal()
+    for step in (1, 2, 3):
+        journal.add(step, metrics())
+        journal.log()
+        journal.save(state.replace(step=jnp.int32(step)))
+    journal.close()
+    open_journal(step=2)
+    assert [row["step"] for row in json_lines(tmp_path / "metrics.jsonl")] == [1, 2]
+    assert [row["step"] for row in json_lines(tmp_path / "digests.jsonl")] == [1, 2]
