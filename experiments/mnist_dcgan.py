@@ -1,4 +1,15 @@
-"""DCGAN (Radford et al. 2016) on MNIST at its own 28x28 pixels."""
+"""DCGAN on MNIST at its own 28x28 pixels.
+
+  python launch.py --config=experiments/mnist_dcgan.py --config.dataset.data_dir=DIR
+
+Source: Radford et al. 2016 (DCGAN): their optimizer, initialisation and layers, with maps of 7, 14
+and 28 pixels a side, z normal, batch 64, and a moving average of G. DIR is where TFDS prepared
+MNIST; --mode=prepare does it once.
+
+Measured on 2 CPU cores (AMD EPYC, JAX 0.10.2, seed 0): about 680 images/s, so 10,000 steps (10.7
+epochs) are 16 minutes of undisturbed cores. Digits can be made out after 500 steps, most are
+legible after 4,000 (6 minutes); of the 64 in the last grid a few are still malformed.
+"""
 
 from gan_jax.config import DCGAN, Config, Dataset, Ema, Latent, Optimizer
 
