@@ -14,13 +14,15 @@ from gan_jax.config import DCGAN, Config, Dataset, Ema, Latent, Optimizer
 
 
 def get_config() -> Config:
-    network = {"width": 64, "base": 1, "optimizer": Optimizer(learning_rate=5e-4)}
+    def network() -> DCGAN:
+        return DCGAN(width=64, base=1, optimizer=Optimizer(learning_rate=5e-4))
+
     return Config(
         steps=6000,
         batch_size=64,
         dataset=Dataset(name="digits"),
         latent=Latent(dim=64),
-        generator=DCGAN(**network),
-        discriminator=DCGAN(**network),
+        generator=network(),
+        discriminator=network(),
         ema=Ema(decay=0.999),
     )

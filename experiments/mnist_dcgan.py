@@ -15,13 +15,15 @@ from gan_jax.config import DCGAN, Config, Dataset, Ema, Latent, Optimizer
 
 
 def get_config() -> Config:
-    network = {"width": 64, "base": 7, "optimizer": Optimizer(learning_rate=2e-4, b1=0.5)}
+    def network() -> DCGAN:
+        return DCGAN(width=64, base=7, optimizer=Optimizer(learning_rate=2e-4, b1=0.5))
+
     return Config(
         steps=10_000,
         batch_size=64,
         dataset=Dataset(name="tfds:mnist"),
         latent=Latent(dim=100),
-        generator=DCGAN(**network),
-        discriminator=DCGAN(**network),
+        generator=network(),
+        discriminator=network(),
         ema=Ema(decay=0.999),
     )

@@ -14,14 +14,16 @@ from gan_jax.config import MLP, Config, Dataset, Ema, Latent, Optimizer
 
 
 def get_config() -> Config:
-    optimizer = Optimizer(learning_rate=1e-3)
+    def network() -> MLP:
+        return MLP(hidden=(128, 128), optimizer=Optimizer(learning_rate=1e-3))
+
     return Config(
         steps=8000,
         batch_size=256,
         dataset=Dataset(name="ring_2d"),
         latent=Latent(dim=8),
-        generator=MLP(hidden=(128, 128), optimizer=optimizer),
-        discriminator=MLP(hidden=(128, 128), optimizer=optimizer),
+        generator=network(),
+        discriminator=network(),
         ema=Ema(decay=0.995),
         sample_every=250,
         checkpoint_every=1000,

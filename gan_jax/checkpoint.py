@@ -19,6 +19,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from gan_jax import reproduce
+from gan_jax.errors import first_line
 from gan_jax.state import GANState
 
 _LOGGER = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ class Checkpoints:
             except Exception as error:  # Orbax meets damage with whatever its parsers raise
                 _LOGGER.warning(
                     "checkpoint %d is damaged (%s: %s); it is moved to %s and the one before it is "
-                    "used", step, type(error).__name__, _first_line(error), self._damaged,
+                    "used", step, type(error).__name__, first_line(error), self._damaged,
                 )  # fmt: skip
                 self._set_aside(step)
         return None
@@ -119,7 +120,3 @@ def _check_shapes(state: GANState, target: GANState) -> None:
             )
 
     jax.tree_util.tree_map_with_path(compare, state, target)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or ["no message"])[0]

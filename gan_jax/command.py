@@ -12,7 +12,7 @@ from absl import flags
 from absl import logging as absl_logging
 
 from gan_jax.config import Config, describe, nearest, pick, validate, walk
-from gan_jax.errors import GanJaxError, UsageError
+from gan_jax.errors import GanJaxError, UsageError, first_line
 
 
 def train(config: Config, workdir: str) -> None:
@@ -47,6 +47,7 @@ def parser(usage: str) -> Callable[[list[str]], list[str]]:
     """
 
     def parse(argv: list[str]) -> list[str]:
+        argv = flags.FLAGS.read_flags_from_files(argv)
         if {"--help", "-help", "-h", "--helpshort", "--helpfull"} & set(argv):
             _help(usage, experiment_of(argv))
         _log_only_our_warnings()
@@ -81,6 +82,9 @@ def run(mode: str, config: Config | None, experiment: str | None, workdir: str) 
         action(config, workdir or f"runs/{pathlib.Path(experiment).stem}")
     except GanJaxError as error:
         _fail(error)
+    except KeyboardInterrupt:
+        print("interrupted; what was saved is kept", file=sys.stderr)
+        sys.exit(130)
 
 
 def experiment_of(argv: list[str]) -> str | None:
@@ -141,15 +145,18 @@ def _load(path: str) -> Config:
     if not pathlib.Path(path).is_file():
         hint = nearest(path, _experiment_files())
         raise UsageError(f"--config={path}: no such file{hint}; there are {_experiments()}")
-    if not path.endswith(".py"):
-        raise UsageError(f"--config={path}: takes a Python file, such as {_experiments()}")
+    if not path.endswith(".py") or ":" in path:
+        raise UsageError(
+            f"--config={path}: takes a Python file, with no ':' in its path, such as "
+            f"{_experiments()}"
+        )
     try:
         spec = importlib.util.spec_from_file_location("experiment", path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         config = module.get_config()
     except Exception as error:  # the file is the user's: it may raise anything
-        raise UsageError(f"--config={path}: {type(error).__name__}: {error}") from error
+        raise UsageError(f"--config={path}: {type(error).__name__}: {first_line(error)}") from error
     if not isinstance(config, Config):
         raise UsageError(f"--config={path}: get_config() returns {type(config)}, not a Config")
     return config

@@ -6,6 +6,7 @@ generator updates; `batch_size` counts real images per discriminator update over
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +23,7 @@ def setting(
     *,
     at_least: int | float | None = None,
     below: int | float | None = None,
-    choices: tuple[str, ...] = (),
+    choices: tuple[str | int, ...] = (),
     resumable: bool = False,
 ) -> Any:
     """Declares one field of a config: its default, its meaning and the values that it accepts.
@@ -32,7 +33,7 @@ def setting(
       meaning: one line, with the unit.
       at_least: smallest accepted number.
       below: accepted numbers are smaller than this one.
-      choices: accepted strings; empty where any is.
+      choices: accepted values; empty where any is.
       resumable: whether a run may be continued with another value, since it changes neither the
         numbers nor their order.
     """
@@ -47,7 +48,7 @@ def section(factory: Any, meaning: str) -> Any:
     return dataclasses.field(default_factory=factory, metadata={"meaning": meaning})
 
 
-@dataclasses.dataclass(kw_only=True)
+@dataclasses.dataclass(kw_only=True, slots=True)
 class Dataset:
     """The real data."""
 
@@ -63,8 +64,9 @@ class Dataset:
         0,
         "side in pixels after centre crop and resize; 0: the data's own (folder: has none)",
         at_least=0,
+        below=8193,
     )
-    channels: int = setting(0, "1 gray, 3 RGB; 0: the data's own", at_least=0, below=4)
+    channels: int = setting(0, "1 gray, 3 RGB; 0: the data's own", choices=(0, 1, 3))
     resident_mb: int = setting(
         1024,
         "a data set of at most this many MB stays on the device as uint8; a larger one is streamed",
@@ -75,21 +77,22 @@ class Dataset:
         0,
         "processes that decode a streamed data set; 0: threads of this one",
         at_least=0,
+        below=1025,
         resumable=True,
     )
 
 
-@dataclasses.dataclass(kw_only=True)
+@dataclasses.dataclass(kw_only=True, slots=True)
 class Latent:
     """The generator's input z."""
 
-    dim: int = setting(100, "numbers in z", at_least=1)
+    dim: int = setting(100, "numbers in z", at_least=1, below=2**20)
     distribution: str = setting(
         "normal", "normal: N(0, 1); uniform: U(-1, 1)", choices=("normal", "uniform")
     )
 
 
-@dataclasses.dataclass(kw_only=True)
+@dataclasses.dataclass(kw_only=True, slots=True)
 class Optimizer:
     """One player's optimizer; the numbers are traced, so they change without recompiling."""
 
@@ -102,7 +105,7 @@ class Optimizer:
     eps: float = setting(1e-8, "added to the root of the second moment", at_least=0)
 
 
-@dataclasses.dataclass(kw_only=True)
+@dataclasses.dataclass(kw_only=True, slots=True)
 class Network:
     """What every network has: the name of its family in `models.FAMILIES`, and an optimizer.
 
@@ -114,30 +117,35 @@ class Network:
     optimizer: Optimizer = section(Optimizer, "how it is trained")
 
 
-@dataclasses.dataclass(kw_only=True)
+@dataclasses.dataclass(kw_only=True, slots=True)
 class MLP(Network):
     """Fully connected layers."""
 
     name: str = setting("mlp", "family")
-    hidden: tuple[int, ...] = setting((128,), "units of each hidden layer", at_least=1)
+    hidden: tuple[int, ...] = setting((128,), "units of each hidden layer", at_least=1, below=2**20)
     activation: str = setting(
         "relu", "relu | leaky_relu (slope .2) | tanh", choices=("relu", "leaky_relu", "tanh")
     )
     batch_norm: bool = setting(False, "BatchNorm before each hidden activation")
 
 
-@dataclasses.dataclass(kw_only=True)
+@dataclasses.dataclass(kw_only=True, slots=True)
 class DCGAN(Network):
     """Strided convolutions, after Radford et al. 2016."""
 
     name: str = setting("dcgan", "family")
-    width: int = setting(64, "channels next to the image; doubled at each halving", at_least=1)
+    width: int = setting(
+        64, "channels next to the image; doubled at each halving", at_least=1, below=2**16
+    )
     base: int = setting(
-        4, "side of the smallest map; image_size is base * 2^n for some n of at least 1", at_least=1
+        4,
+        "side of the smallest map; image_size is base * 2^n for some n of at least 1",
+        at_least=1,
+        below=4097,
     )
 
 
-@dataclasses.dataclass(kw_only=True)
+@dataclasses.dataclass(kw_only=True, slots=True)
 class Ema:
     """The moving average of G that samples are drawn from: a decay or a half-life, one of them.
 
@@ -150,21 +158,23 @@ class Ema:
     )  # fmt: skip
     half_life: float = setting(0.0, "in real images; 0: use decay", at_least=0)
 
-    def per_step(self, batch_size: int) -> float:
-        """The decay of one step, 0.5^(batch_size / half_life) (Karras et al. 2020, StyleGAN2)."""
-        return 0.5 ** (batch_size / self.half_life) if self.half_life else self.decay
+    def per_step(self, images: int) -> float:
+        """The decay of a step of so many real images, 0.5^(images / half_life) (StyleGAN2)."""
+        return 0.5 ** (images / self.half_life) if self.half_life else self.decay
 
 
-@dataclasses.dataclass(kw_only=True)
+@dataclasses.dataclass(kw_only=True, slots=True)
 class Config:
     """One experiment."""
 
     seed: int = setting(0, "root of every random number", at_least=0, below=2**32)
-    steps: int = setting(10_000, "generator updates", at_least=1, resumable=True)
+    steps: int = setting(10_000, "generator updates", at_least=1, below=2**31, resumable=True)
     batch_size: int = setting(
-        64, "real images per discriminator update, over all devices", at_least=1
+        64, "real images per discriminator update, over all devices", at_least=1, below=2**24
     )
-    d_steps: int = setting(1, "discriminator updates per generator update (k)", at_least=1)
+    d_steps: int = setting(
+        1, "discriminator updates per generator update (k)", at_least=1, below=1001
+    )
     loss: str = setting("non_saturating", "minimax | non_saturating | least_squares")
     precision: str = setting(
         "float32",
@@ -180,7 +190,9 @@ class Config:
     sample_every: int = setting(
         500, "steps between pictures; 0: at the first and the last step", at_least=0, resumable=True
     )
-    num_samples: int = setting(64, "samples in a grid of images", at_least=1, resumable=True)
+    num_samples: int = setting(
+        64, "samples in a grid of images", at_least=1, below=10_001, resumable=True
+    )
     checkpoint_every: int = setting(
         500, "steps between checkpoints; 0: at the last step alone", at_least=0, resumable=True
     )
@@ -197,8 +209,17 @@ def validate(config: Config) -> None:
         _check_type(path, value, field.type)
         for number in value if isinstance(value, tuple) else (value,):
             _check_range(path, number, value, field.metadata)
-        if field.metadata["choices"]:
-            pick({name: name for name in field.metadata["choices"]}, value, path)
+        choices = {str(choice): choice for choice in field.metadata["choices"]}
+        if choices and value not in choices.values():
+            listed = " | ".join(choices)
+            raise UsageError(f"{path}={value!r}: takes {listed}{nearest(str(value), choices)}")
+    if config.generator is config.discriminator or (
+        config.generator.optimizer is config.discriminator.optimizer
+    ):
+        raise UsageError(
+            "config.generator and config.discriminator share an object, so that setting one would "
+            "set both; make each its own in the experiment file"
+        )
     if config.ema.decay and config.ema.half_life:
         raise UsageError(
             f"config.ema: decay={config.ema.decay} and half_life={config.ema.half_life} are both "
@@ -301,6 +322,8 @@ def _check_type(path: str, value: Any, expected: Any) -> None:
 
 def _check_range(path: str, number: Any, value: Any, accepted: Mapping[str, Any]) -> None:
     low, high = accepted["at_least"], accepted["below"]
+    if isinstance(number, float) and not math.isfinite(number):
+        raise UsageError(f"{path}={value!r}: takes finite numbers")
     if low is not None and not number >= low:
         raise UsageError(f"{path}={value!r}: takes numbers of at least {low}")
     if high is not None and not number < high:

@@ -1,6 +1,11 @@
 """The ways in which a run ends other than well, each with its exit code."""
 
 
+def first_line(error: BaseException) -> str:
+    """What an exception says, cut to one line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 class GanJaxError(Exception):
     """A run that cannot go on, said in one line; `exit_code` is what the process ends with."""
 

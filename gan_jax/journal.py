@@ -39,7 +39,7 @@ class Journal:
       checkpoints: where `save` saves to.
       paint: state -> picture.
       start: the step that the run goes on from.
-      manifest: what manifest.json will say; `step` and times are kept up to date in it.
+      manifest: what manifest.json says; its `step` and times are kept up to date.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Journal:
     ):
         self._images_per_step = config.batch_size * config.d_steps
         self._checkpoints, self._paint, self._manifest = checkpoints, paint, manifest
+        self._directory = directory
         self._digests = directory / "digests.jsonl"
         self._samples = directory / "samples"
         self._samples.mkdir(exist_ok=True)
@@ -97,6 +98,7 @@ class Journal:
 
     def draw(self, state: GANState) -> None:
         """Writes the picture of a state."""
+        self._fetch()
         step, pixels = int(state.step), self._paint(state)
         pictures.save(pixels, self._samples / f"step_{step:08d}.png")
         self._metrics.write_picture(step, pixels)
@@ -113,6 +115,7 @@ class Journal:
         workdir.append_line(self._digests, digest)
         self._checkpoints.save(host, digest)
         self._manifest["step"] = step
+        workdir.write_json(self._directory / "manifest.json", self._manifest)
 
     def finish(self) -> None:
         """Makes the time-lapse of all pictures."""
@@ -120,6 +123,8 @@ class Journal:
 
     def _fetch(self) -> tuple[int, dict[str, float]]:
         """The metrics last added, once all that were added are known to be finite."""
+        if not self._pending:
+            return 0, {}
         steps, metrics = zip(*self._pending, strict=True)
         rows = jax.device_get(metrics)
         for step, row in zip(steps, rows, strict=True):

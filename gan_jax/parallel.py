@@ -37,7 +37,10 @@ def parallelize(step: Callable) -> Callable:
 
 
 def parallelize_by_shard_map(step: Callable) -> Callable:
-    """`parallelize` without pmap, bit for bit the same: the way out on the day that pmap goes."""
+    """`parallelize` without pmap, bit for bit the same, for the day that pmap goes.
+
+    On one process: on several, the mesh would have to hold the devices of all of them.
+    """
 
     def local(state, key, constant, item):
         return step(state, key, constant, jax.tree.map(lambda leaf: leaf[0], item))
@@ -100,11 +103,6 @@ def batch_rows(batch_size: int) -> tuple[int, int]:
 def local_devices() -> int:
     """Devices of this process."""
     return jax.local_device_count()
-
-
-def is_first_process() -> bool:
-    """Whether this process is the one that writes reports."""
-    return jax.process_index() == 0
 
 
 def _mesh() -> Mesh:

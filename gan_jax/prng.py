@@ -41,7 +41,8 @@ def host_bits(seed: int, name: str, index: int, size: int) -> UInt64[np.ndarray,
 
     Philox's raw stream is what NumPy promises never to change, unlike its distributions.
     """
-    return np.random.Philox(key=[seed, (_tag(name) << 32) | index]).random_raw(size)
+    key = np.array([seed, (_tag(name) << 32) | index], np.uint64)
+    return np.random.Philox(key=key).random_raw(size)
 
 
 def _tag(name: str) -> int:

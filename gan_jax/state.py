@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from gan_jax import latents, prng
 from gan_jax.config import Config, Optimizer
+from gan_jax.models import build_discriminator, build_generator
 
 
 class Models(NamedTuple):
@@ -61,6 +62,23 @@ class GANState:
     ema: Average
 
 
+def build_models(config: Config, sample_shape: tuple[int, ...], axis_name: str | None) -> Models:
+    """Both networks of a config.
+
+    Args:
+      config: reads generator, discriminator and precision.
+      sample_shape: of one example of the real data.
+      axis_name: the device axis over which batches are spread; None where there is none.
+
+    Raises:
+      UsageError: names the field that is off.
+    """
+    return Models(
+        build_generator(config.generator, sample_shape, config.precision, axis_name),
+        build_discriminator(config.discriminator, config.precision, axis_name),
+    )
+
+
 def init_state(
     config: Config, models: Models, sample_shape: tuple[int, ...], key: Key[Array, ""]
 ) -> GANState:
@@ -78,7 +96,7 @@ def init_state(
     average = Average(
         params=jax.tree.map(jnp.copy, generator.params),
         model_state=jax.tree.map(jnp.copy, generator.model_state),
-        decay=jnp.float32(config.ema.per_step(config.batch_size)),
+        decay=jnp.float32(config.ema.per_step(config.batch_size * config.d_steps)),
     )
     return GANState(
         step=jnp.int32(0), generator=generator, discriminator=discriminator, ema=average

@@ -10,36 +10,34 @@ import jax
 from jaxtyping import Array, Key
 
 from gan_jax import checkpoint, parallel, prng, reproduce, workdir
-from gan_jax.config import Config, validate
+from gan_jax.config import Config, as_dict, validate
 from gan_jax.data.feed import Feed, open_feed
-from gan_jax.data.sources import open_source
-from gan_jax.errors import Diverged, Stopped
+from gan_jax.data.folder import Folder
+from gan_jax.data.sources import Source, open_source
+from gan_jax.errors import Diverged, Stopped, UsageError
 from gan_jax.journal import Journal
-from gan_jax.models import build_discriminator, build_generator
-from gan_jax.preview import Painter, make_painter
-from gan_jax.state import GANState, Models, init_state
+from gan_jax.preview import make_painter
+from gan_jax.state import GANState, Models, build_models, init_state
 from gan_jax.step import make_train_step
 from gan_jax.stopping import StopSignals
 
 
 class Run(NamedTuple):
-    """Everything that a config stands for, built.
+    """Everything that a config stands for, but for the data themselves.
 
     Attributes:
       config: the config.
-      key: the root key, on the devices.
-      feed: its real data.
+      source: where the real data come from.
+      models: the two networks.
       initial: root key -> the state before the first step.
-      step: (state, key, constant, item) -> (state, metrics), over all devices; see `data.feed`.
-      paint: state -> picture.
+      step: (state, root key, batch) -> (state, metrics), for one device.
     """
 
     config: Config
-    key: Key[Array, ""]
-    feed: Feed
+    source: Source
+    models: Models
     initial: Callable[[Key[Array, ""]], GANState]
     step: Callable[..., tuple[GANState, dict[str, Array]]]
-    paint: Painter
 
 
 def train(config: Config, path: str) -> None:
@@ -50,27 +48,32 @@ def train(config: Config, path: str) -> None:
       path: the run's directory; made if need be.
 
     Raises:
-      UsageError: if config, data or directory are not usable; nothing was changed then.
+      UsageError: if config, data or directory are not usable. What the directory holds is left as
+        it is, unless an image proves damaged when a streamed run comes to it.
       Diverged: if a loss, a gradient or the state is no longer finite.
       Stopped: after SIGTERM or SIGINT, with the state saved.
     """
+    run = build(config)
+    key = prng.root(config.seed)
     with contextlib.ExitStack() as stack:
-        signals = stack.enter_context(StopSignals())
-        run = build(config)
         directory = stack.enter_context(workdir.claim(path, config))
-        manifest = stack.enter_context(_manifest(config, directory))
+        _check_apart(run.source, directory)
+        feed = open_feed(config.dataset, run.source, config.seed, config.batch_size, config.d_steps)
+        signals = stack.enter_context(StopSignals())
         checkpoints = stack.enter_context(checkpoint.Checkpoints(directory, config.checkpoint_keep))
-        state = checkpoints.restore(jax.eval_shape(run.initial, run.key))
+        state = checkpoints.restore(jax.eval_shape(run.initial, key))
         start = 0 if state is None else int(state.step)
-        state = parallel.replicate(run.initial(run.key) if state is None else state)
-        journal = Journal(config, directory, checkpoints, run.paint, start, manifest)
+        manifest = stack.enter_context(_manifest(run, directory, start))
+        state = parallel.replicate(run.initial(key) if state is None else state)
+        paint = make_painter(config, run.models)
+        journal = Journal(config, directory, checkpoints, paint, start, manifest)
         stack.callback(journal.close)
-        journal.say(_greeting(run, directory, start))
-        _loop(run, state, start, journal, signals)
+        journal.say(_greeting(config, directory, start))
+        _loop(run, feed, state, start, journal, signals)
 
 
 def build(config: Config) -> Run:
-    """Checks a config and builds what it stands for, before anything is compiled or written.
+    """Checks a config and builds what it stands for; nothing is compiled, decoded or written.
 
     Raises:
       UsageError: names the field that is off.
@@ -78,41 +81,37 @@ def build(config: Config) -> Run:
     validate(config)
     parallel.check_batch_size(config.batch_size)
     source = open_source(config.dataset)
-    models = Models(
-        build_generator(config.generator, source.shape, config.precision, parallel.AXIS),
-        build_discriminator(config.discriminator, config.precision, parallel.AXIS),
-    )
-    key = prng.root(config.seed)
+    models = build_models(config, source.shape, parallel.AXIS)
     initial = jax.jit(lambda key: init_state(config, models, source.shape, key))
-    jax.eval_shape(initial, key)  # a model that cannot make these images says so here
+    jax.eval_shape(initial, prng.root(config.seed))  # networks that cannot make this shape say so
     step = make_train_step(config, models, parallel.AXIS)
-    feed = open_feed(config.dataset, source, config.seed, config.batch_size, config.d_steps)
-    mapped = parallel.parallelize(
-        lambda state, key, constant, item: step(state, key, feed.assemble(constant, item))
-    )
-    paint = make_painter(config, models)
-    return Run(config, parallel.replicate(key), feed, initial, mapped, paint)
+    return Run(config, source, models, initial, step)
 
 
-def _loop(run: Run, state: GANState, start: int, journal: Journal, signals: StopSignals) -> None:
+def _loop(
+    run: Run, feed: Feed, state: GANState, start: int, journal: Journal, signals: StopSignals
+) -> None:
     config = run.config
+    key = parallel.replicate(prng.root(config.seed))
+    step_on_all_devices = parallel.parallelize(
+        lambda state, key, constant, item: run.step(state, key, feed.assemble(constant, item))
+    )
     if start == 0:
         journal.draw(state)
-    with contextlib.closing(run.feed.items(start)) as items:
+    with contextlib.closing(feed.items(start)) as items:
         for step in range(start + 1, config.steps + 1):
-            state, metrics = run.step(state, run.key, run.feed.constant, next(items))
+            state, metrics = step_on_all_devices(state, key, feed.constant, next(items))
             journal.add(step, metrics)
-            last = step == config.steps
+            last, stop = step == config.steps, signals.received
             if last or _due(step, config.log_every):
                 journal.log()
             if last or _due(step, config.sample_every):
                 journal.draw(state)
-            if last or signals.received or _due(step, config.checkpoint_every):
+            if last or stop or _due(step, config.checkpoint_every):
                 journal.save(state)
-            if signals.received and not last:
+            if stop and not last:
                 raise Stopped(
-                    f"stopped by {signals.received} at step {step}, saved; run the same command to "
-                    "continue"
+                    f"stopped by {stop} at step {step}, saved; run the same command to continue"
                 )
     journal.finish()
 
@@ -121,12 +120,41 @@ def _due(step: int, every: int) -> bool:
     return every > 0 and step % every == 0
 
 
+def _check_apart(source: Source, directory: pathlib.Path) -> None:
+    """A run inside its own folder of images would train on its own pictures."""
+    if isinstance(source, Folder) and directory.resolve().is_relative_to(source.path.resolve()):
+        raise UsageError(
+            f"--workdir={directory}: lies in the folder of images that it trains on, {source.path};"
+            " name a directory outside it"
+        )
+
+
 @contextlib.contextmanager
-def _manifest(config: Config, directory: pathlib.Path) -> Iterator[dict[str, Any]]:
-    """manifest.json: how the run is made, and how it ended once it has."""
+def _manifest(run: Run, directory: pathlib.Path, start: int) -> Iterator[dict[str, Any]]:
+    """manifest.json: how the run is made, how it ended, and the same of its earlier sessions.
+
+    Raises:
+      UsageError: if the run cannot be continued, by what the last session's manifest says.
+    """
     path = directory / "manifest.json"
+    before = workdir.read_json(path)
+    data = {"examples": len(run.source), "sha256": run.source.fingerprint()}
+    if start > run.config.steps:
+        raise UsageError(
+            f"config.steps={run.config.steps}: the run in {directory} has {start} steps behind it; "
+            f"give at least as many"
+        )
+    if start and before.get("data", data) != data:
+        raise UsageError(
+            f"config.dataset.name: the data are not those that the run in {directory} began with "
+            f"({before['data']['examples']} examples then, {data['examples']} now, or others); "
+            "bring them back, or name another directory"
+        )
+    workdir.write_json(directory / "config.json", as_dict(run.config))
     began = time.perf_counter()
-    values = {"status": "running", "step": 0, **reproduce.manifest(config.seed)}
+    earlier = [*before.pop("earlier", []), before] if before else []
+    values = {"status": "running", "step": start, **reproduce.manifest(run.config.seed)}
+    values |= {"data": data, "earlier": earlier}
     workdir.write_json(path, values)
     endings = {Stopped: "stopped", Diverged: "diverged"}
     status = "done"
@@ -140,8 +168,7 @@ def _manifest(config: Config, directory: pathlib.Path) -> Iterator[dict[str, Any
         workdir.write_json(path, values)
 
 
-def _greeting(run: Run, directory: pathlib.Path, start: int) -> str:
-    config = run.config
+def _greeting(config: Config, directory: pathlib.Path, start: int) -> str:
     goes = "starts"
     if start:
         goes = f"continues at step {start}" if start < config.steps else f"has its steps: {start}"

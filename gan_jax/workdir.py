@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-from gan_jax.config import Config, as_dict, differences
+from gan_jax.config import Config, differences
 from gan_jax.errors import UsageError
 
 
@@ -16,19 +16,29 @@ from gan_jax.errors import UsageError
 def claim(path: str, config: Config) -> Iterator[pathlib.Path]:
     """Makes the directory if need be and holds it for this process, until the block or it ends.
 
+    Nothing in it is changed; who goes on to train there writes config.json.
+
     Raises:
       UsageError: if another process holds it, it cannot be written, or it holds another config.
     """
-    workdir = pathlib.Path(path).expanduser()
+    workdir = pathlib.Path(os.path.expanduser(path))
     with _locked(workdir):
         _check_config(workdir, config)
-        write_json(workdir / "config.json", as_dict(config))
         yield workdir
 
 
 def write_json(path: pathlib.Path, value: dict[str, Any]) -> None:
     """Replaces a file by a JSON object in one move, so that no reader sees half of it."""
     write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def read_json(path: pathlib.Path) -> dict[str, Any]:
+    """The JSON object that a file holds; empty where there is no file, or none in it."""
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
@@ -86,6 +96,8 @@ def _check_config(workdir: pathlib.Path, config: Config) -> None:
         return
     try:
         saved = json.loads(path.read_text())
+        if not isinstance(saved, dict):
+            raise ValueError("no JSON object")
     except ValueError as error:
         raise UsageError(
             f"--workdir={workdir}: its config.json is damaged ({error}); repair it, or name "

@@ -49,6 +49,8 @@ TINY_FLAGS = (
     "--config.latent.dim=8",
     "--config.generator.width=4",
     "--config.discriminator.width=4",
+    "--config.generator.base=2",
+    "--config.discriminator.base=2",
     "--config.num_samples=4",
 )
 

@@ -7,18 +7,15 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import models, prng, reproduce
+from gan_jax import prng, reproduce
 from gan_jax.checkpoint import Checkpoints, to_host
-from gan_jax.state import Models, init_state
+from gan_jax.state import build_models, init_state
 from support import tiny_mlp_config
 
 
 def born(config=None):
     config = config or tiny_mlp_config()
-    networks = Models(
-        models.build_generator(config.generator, (2,), "float32", None),
-        models.build_discriminator(config.discriminator, "float32", None),
-    )
+    networks = build_models(config, (2,), None)
     return to_host(init_state(config, networks, (2,), prng.root(0)))
 
 

@@ -6,6 +6,7 @@ from gan_jax.config import (
     MLP,
     Config,
     Ema,
+    Optimizer,
     as_dict,
     describe,
     differences,
@@ -44,7 +45,10 @@ def test_defaults_are_valid():
         ("precision", "float16", "takes float32 | bfloat16"),
         ("latent.distribution", "unifrom", "did you mean uniform?"),
         ("generator.optimizer.b1", 1.0, "config.generator.optimizer.b1=1.0: takes numbers below 1"),
-        ("generator.optimizer.learning_rate", float("nan"), "takes numbers of at least 0"),
+        ("generator.optimizer.learning_rate", float("nan"), "takes finite numbers"),
+        ("ema.half_life", float("inf"), "takes finite numbers"),
+        ("dataset.channels", 2, "config.dataset.channels=2: takes 0 | 1 | 3"),
+        ("batch_size", 10**20, "takes numbers below"),
         ("dataset", "digits", "config.dataset='digits': takes a group of settings"),
         ("ema", Ema(decay=0.9, half_life=10.0), "set one of the two"),
     ],
@@ -54,6 +58,22 @@ def test_what_is_refused_is_named_with_what_is_taken(path, value, said):
         validate(changed(path, value))
     assert said in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+def test_players_that_share_an_object_are_refused():
+    """Setting the learning rate of one would set that of the other."""
+    optimizer = Optimizer()
+    shared = tiny_config(generator=MLP(optimizer=optimizer), discriminator=MLP(optimizer=optimizer))
+    with pytest.raises(UsageError, match="share an object"):
+        validate(shared)
+
+
+def test_a_setting_that_does_not_exist_cannot_be_set():
+    config = tiny_config()
+    with pytest.raises(AttributeError):
+        config.batchsize = 9
+    with pytest.raises(AttributeError):
+        config.generator.learning_rate = 3.0
 
 
 def test_each_number_of_a_tuple_is_checked():
@@ -74,7 +94,7 @@ def test_every_setting_says_what_it_means():
 
 
 def test_half_life_is_the_time_in_images_to_halve_a_weight():
-    decay = Ema(half_life=1000.0).per_step(batch_size=10)
+    decay = Ema(half_life=1000.0).per_step(images=10)
     assert decay**100 == pytest.approx(0.5)
     assert Ema(decay=0.25).per_step(10) == 0.25
     assert Ema().per_step(10) == 0.0

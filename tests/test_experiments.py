@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from gan_jax import command, models, parallel, prng
+from gan_jax import command, parallel, prng
 from gan_jax.config import DCGAN, validate
-from gan_jax.state import Models, init_state
+from gan_jax.state import build_models, init_state
 from gan_jax.step import make_train_step
 from gan_jax.train import train
 from support import ROOT, json_lines
@@ -37,10 +37,7 @@ def test_state_and_step_have_shapes(name):
     config = load(name)
     validate(config)
     shape = SHAPES[config.dataset.name]
-    networks = Models(
-        models.build_generator(config.generator, shape, config.precision, parallel.AXIS),
-        models.build_discriminator(config.discriminator, config.precision, parallel.AXIS),
-    )
+    networks = build_models(config, shape, parallel.AXIS)
     root = prng.root(config.seed)
     state = jax.eval_shape(lambda key: init_state(config, networks, shape, key), root)
     step = make_train_step(config, networks, parallel.AXIS)

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import models, prng
+from gan_jax import prng
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.errors import Diverged
 from gan_jax.journal import Journal
-from gan_jax.state import Models, init_state
+from gan_jax.state import build_models, init_state
 from support import json_lines, tiny_mlp_config
 
 METRICS = ("d_loss", "g_loss", "d_accuracy_real", "d_accuracy_fake", "d_grad_norm")
@@ -28,10 +28,7 @@ def paint(state):
 @pytest.fixture
 def state():
     config = tiny_mlp_config()
-    networks = Models(
-        models.build_generator(config.generator, (2,), "float32", None),
-        models.build_discriminator(config.discriminator, "float32", None),
-    )
+    networks = build_models(config, (2,), None)
     return init_state(config, networks, (2,), prng.root(0))
 
 
@@ -88,6 +85,14 @@ def test_nothing_is_saved_after_a_step_that_was_not_finite(open_journal, tmp_pat
     with pytest.raises(Diverged, match="g_loss is not finite at step 1"):
         journal.save(state)
     assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+def test_a_state_after_one_that_was_not_finite_is_not_drawn(open_journal, tmp_path, state):
+    journal = open_journal()
+    journal.add(1, metrics(g_loss=np.inf))
+    with pytest.raises(Diverged, match="g_loss is not finite at step 1"):
+        journal.draw(state)
+    assert list((tmp_path / "samples").iterdir()) == []
 
 
 def test_a_resumed_run_drops_what_is_later_than_its_checkpoint(open_journal, tmp_path, state):

@@ -60,6 +60,16 @@ def test_numbers_are_the_ones_that_published_runs_were_made_with():
     ]
 
 
+def test_host_words_differ_by_seed_name_and_index():
+    drawn = {
+        tuple(prng.host_bits(seed, name, index, 2).tolist())
+        for seed in (0, 1, 2**32 - 1)
+        for name in ("data order", "gaussian_1d", "ring_2d", "grid_2d")
+        for index in (0, 1, 2)
+    }
+    assert len(drawn) == 3 * 4 * 3
+
+
 def test_no_other_file_derives_a_key():
     words = ("fold_in", "random.split", "random.key(", "PRNGKey", "np.random", "import random")
     package = pathlib.Path(gan_jax.__file__).parent

@@ -2,19 +2,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import models, prng
+from gan_jax import prng
 from gan_jax.config import Ema, Optimizer
-from gan_jax.state import Models, fixed_latents, init_state, make_optimizer
+from gan_jax.state import build_models, fixed_latents, init_state, make_optimizer
 from support import tiny_config
 
 SHAPE = (8, 8, 1)
 
 
 def born(config, seed=0):
-    networks = Models(
-        models.build_generator(config.generator, SHAPE, config.precision, None),
-        models.build_discriminator(config.discriminator, config.precision, None),
-    )
+    networks = build_models(config, SHAPE, None)
     return init_state(config, networks, SHAPE, prng.root(seed))
 
 
@@ -35,8 +32,9 @@ def test_the_average_starts_as_a_copy_that_can_be_donated_with_the_rest():
 
 
 def test_the_average_keeps_the_decay_of_the_config():
-    state = born(tiny_config(batch_size=16, ema=Ema(half_life=160.0)))
-    assert np.isclose(state.ema.decay**10, 0.5)
+    for k in (1, 2):  # a step consumes k batches
+        config = tiny_config(batch_size=16, d_steps=k, ema=Ema(half_life=160.0 * k))
+        assert np.isclose(born(config).ema.decay ** 10, 0.5)
 
 
 def test_adam_takes_the_steps_of_the_formula():

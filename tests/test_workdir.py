@@ -4,14 +4,33 @@ import os
 import pytest
 
 from gan_jax import workdir
+from gan_jax.config import as_dict
 from gan_jax.errors import UsageError
 from support import tiny_config
 
 
-def test_a_claim_makes_the_directory_and_writes_the_config(tmp_path):
-    with workdir.claim(str(tmp_path / "a" / "b"), tiny_config(seed=4)) as directory:
-        assert json.loads((directory / "config.json").read_text())["seed"] == 4
-    assert not list(directory.glob("*.draft"))
+def began(path, config):
+    """A directory in which a run of that config began."""
+    workdir.write_json(path / "config.json", as_dict(config))
+
+
+def test_a_claim_makes_the_directory_and_nothing_else(tmp_path):
+    with workdir.claim(str(tmp_path / "a" / "b"), tiny_config()) as directory:
+        assert [path.name for path in directory.iterdir()] == [".lock"]
+
+
+def test_a_file_is_replaced_in_one_move(tmp_path):
+    for value in ({"a": 1}, {"b": [2]}):
+        workdir.write_json(tmp_path / "x.json", value)
+        assert workdir.read_json(tmp_path / "x.json") == value
+    assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", '{"a": '])
+def test_what_holds_no_json_object_reads_as_empty(tmp_path, text):
+    if text is not None:
+        (tmp_path / "x.json").write_text(text)
+    assert workdir.read_json(tmp_path / "x.json") == {}
 
 
 def test_a_directory_in_use_is_refused_until_it_is_free(tmp_path):
@@ -26,8 +45,7 @@ def test_a_directory_in_use_is_refused_until_it_is_free(tmp_path):
 
 
 def test_another_config_is_refused_with_the_difference_and_changes_nothing(tmp_path):
-    with workdir.claim(str(tmp_path), tiny_config()):
-        pass
+    began(tmp_path, tiny_config())
     before = (tmp_path / "config.json").read_text()
     with (
         pytest.raises(UsageError, match=r"config\.seed: saved 0, now 1"),
@@ -38,14 +56,14 @@ def test_another_config_is_refused_with_the_difference_and_changes_nothing(tmp_p
 
 
 def test_a_longer_run_of_the_same_config_is_welcome(tmp_path):
-    for steps in (6, 60):
-        with workdir.claim(str(tmp_path), tiny_config(steps=steps)):
-            pass
-    assert json.loads((tmp_path / "config.json").read_text())["steps"] == 60
+    began(tmp_path, tiny_config(steps=6))
+    with workdir.claim(str(tmp_path), tiny_config(steps=60)):
+        pass
 
 
-def test_a_damaged_config_is_refused(tmp_path):
-    (tmp_path / "config.json").write_text('{"seed": ')
+@pytest.mark.parametrize("text", ['{"seed": ', "[]", ""])
+def test_a_damaged_config_is_refused(tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
     with (
         pytest.raises(UsageError, match=r"config\.json is damaged"),
         workdir.claim(str(tmp_path), tiny_config()),

@@ -6,6 +6,10 @@ streamed one is decoded by Grain's threads or processes while the devices comput
 
 import dataclasses
 import math
+import os
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -98,11 +102,26 @@ def streamed(source: Source, plan: Plan, workers: int) -> Feed:
         steps = grain.MapDataset.range(first, 2**31).map(_ReadStep(source, plan))
         batches = steps.to_iter_dataset(grain.ReadOptions(num_threads=4, prefetch_buffer_size=4))
         if workers:
-            batches = batches.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers))
+            options = grain.MultiprocessingOptions(num_workers=workers)
+            batches = batches.mp_prefetch(options, worker_init_fn=_end_with_parent)
         for batch in batches:
             yield parallel.shard(batch)
 
     return Feed((), items, lambda constant, batch: batch)
+
+
+def _end_with_parent(worker: int, workers: int) -> None:
+    """A worker process outlives no kill of its parent, and leaves Ctrl-C to it."""
+    del worker, workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def read_all(source: Source, chunk: int = 1024) -> Example:

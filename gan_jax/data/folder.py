@@ -1,5 +1,7 @@
 """A user's own images: a directory tree or a zip, sub-folders as classes."""
 
+import hashlib
+import os
 import pathlib
 import threading
 import zipfile
@@ -8,7 +10,7 @@ import numpy as np
 from jaxtyping import Int
 
 from gan_jax.data import images
-from gan_jax.errors import UsageError
+from gan_jax.errors import UsageError, first_line
 
 
 class Folder:
@@ -27,7 +29,7 @@ class Folder:
     """
 
     def __init__(self, path: str, image_size: int, channels: int):
-        self.path = pathlib.Path(path).expanduser()
+        self.path = pathlib.Path(os.path.expanduser(path))
         if not image_size:
             raise UsageError(
                 f"config.dataset.image_size=0: {self._named} needs a side in pixels to resize to"
@@ -57,6 +59,15 @@ class Folder:
         ]
         return {"image": np.stack(pixels), "label": self.labels[indices]}
 
+    def fingerprint(self) -> str:
+        """Of the files' names and sizes, which are quick to read."""
+        if self.path.is_dir():
+            sizes = {name: (self.path / name).stat().st_size for name in self.names}
+        else:
+            sizes = {item.filename: item.file_size for item in self._zip().infolist()}
+        text = "".join(f"{name} {sizes[name]}\n" for name in self.names)
+        return hashlib.sha256(text.encode()).hexdigest()
+
     def __getstate__(self) -> dict:
         """Open files stay behind: a worker process opens its own."""
         return {key: value for key, value in vars(self).items() if key != "_open"}
@@ -76,10 +87,10 @@ class Folder:
             raise UsageError(f"config.dataset.name: {self._named}: no such directory or zip")
         try:
             return [item.filename for item in self._zip().infolist() if not item.is_dir()]
-        except (OSError, zipfile.BadZipFile) as error:
+        except Exception as error:  # a damaged zip can make zipfile raise anything
             raise UsageError(
                 f"config.dataset.name: {self._named} is neither a directory nor a readable zip "
-                f"({error})"
+                f"({first_line(error)})"
             ) from error
 
     def _bytes(self, name: str) -> bytes:
@@ -87,9 +98,9 @@ class Folder:
             if self.path.is_dir():
                 return (self.path / name).read_bytes()
             return self._zip().read(name)
-        except (OSError, RuntimeError, zipfile.BadZipFile) as error:
+        except Exception as error:  # as above: damaged, encrypted, or packed in an unknown way
             raise UsageError(
-                f"config.dataset.name: {self.path}/{name} cannot be read ({error})"
+                f"config.dataset.name: {self.path}/{name} cannot be read ({first_line(error)})"
             ) from error
 
     def _zip(self) -> zipfile.ZipFile:

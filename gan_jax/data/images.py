@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
-from gan_jax.errors import UsageError
+from gan_jax.errors import UsageError, first_line
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
 _SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L")
@@ -27,12 +27,12 @@ def decode(data: bytes, name: str, size: int, channels: int) -> UInt8[np.ndarray
     try:
         image = Image.open(io.BytesIO(data))
         image.load()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return fit(image, size, channels)
+    except Exception as error:  # a damaged file can make a decoder raise anything
         raise UsageError(
-            f"config.dataset.name: {name}: truncated or damaged image ({error}); "
+            f"config.dataset.name: {name}: truncated or damaged image ({first_line(error)}); "
             "repair or remove it"
         ) from error
-    return fit(image, size, channels)
 
 
 def fit(image: Image.Image, size: int, channels: int) -> UInt8[np.ndarray, "height width c"]:

@@ -1,5 +1,6 @@
 """Where real data come from: what a source is, and the one that a config names."""
 
+import hashlib
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -32,6 +33,10 @@ class Source(Protocol):
         """{"image": [len(indices), *shape], "label": [len(indices)] int32}."""
         ...
 
+    def fingerprint(self) -> str:
+        """A hash that changes when the examples do, or their order."""
+        ...
+
 
 class Arrays:
     """A source that is in memory already."""
@@ -50,6 +55,10 @@ class Arrays:
     def read(self, indices: Int[np.ndarray, "batch"]) -> Example:
         """As `Source.read`."""
         return {"image": self.images[indices], "label": self.labels[indices]}
+
+    def fingerprint(self) -> str:
+        """Of every byte."""
+        return hashlib.sha256(self.images.tobytes() + self.labels.tobytes()).hexdigest()
 
 
 def open_source(dataset: Dataset) -> Source:

@@ -1,13 +1,14 @@
 """Images that TensorFlow Datasets has prepared, read without TensorFlow."""
 
 import functools
+import hashlib
 
 import numpy as np
 from jaxtyping import Int
 
 from gan_jax.config import nearest
 from gan_jax.data import images
-from gan_jax.errors import UsageError
+from gan_jax.errors import UsageError, first_line
 
 
 class Tfds:
@@ -58,6 +59,11 @@ class Tfds:
                 labels[row] = record[self.label_key]
         return {"image": pixels, "label": labels}
 
+    def fingerprint(self) -> str:
+        """Of the data set's name and version, the split and its length."""
+        text = f"{self._builder.info.full_name} {self.split} {len(self)}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
     def __getstate__(self) -> dict:
         """Open files stay behind: a worker process opens its own."""
         return {key: value for key, value in vars(self).items() if key not in _HANDLES}
@@ -80,12 +86,6 @@ class Tfds:
         skip = {self.image_key: tfds.decode.SkipDecoding()}
         try:
             return self._builder.as_data_source(self.split, decoders=skip)
-        except NotImplementedError as error:
-            raise UsageError(
-                f"config.dataset.name='tfds:{self.name}': prepared in {self._builder.data_path} "
-                "in a format without random access; prepare it again as array_record in another "
-                "config.dataset.data_dir (--mode=prepare does)"
-            ) from error
         except ValueError as error:
             splits = " | ".join(self._builder.info.splits)
             raise UsageError(
@@ -100,17 +100,24 @@ def open_builder(name: str, data_dir: str):
     """TFDS's builder of a data set, prepared or not, that reads and writes array_record.
 
     Raises:
-      UsageError: if TFDS has no data set of that name.
+      UsageError: if TFDS has no data set of that name, or cannot open it.
     """
     import tensorflow_datasets as tfds
 
+    path = f"config.dataset.name='tfds:{name}'"
     try:
         return tfds.builder(name, data_dir=data_dir or None, file_format="array_record")
     except tfds.core.DatasetNotFoundError as error:
         hint = nearest(name, tfds.list_builders(with_community_datasets=False))
-        raise UsageError(
-            f"config.dataset.name='tfds:{name}': TFDS has no such data set{hint}"
-        ) from error
+        raise UsageError(f"{path}: TFDS has no such data set{hint}") from error
+    except Exception as error:  # TFDS meets odd names, versions and formats in as many ways
+        if "File format is already set" in str(error):
+            raise UsageError(
+                f"{path}: prepared in {data_dir or 'the default directory'} in a format without "
+                "random access; prepare it again, as array_record, in another "
+                "config.dataset.data_dir (--mode=prepare does)"
+            ) from error
+        raise UsageError(f"{path}: TFDS cannot open it ({first_line(error)})") from error
 
 
 def prepare(name: str, data_dir: str) -> str:
@@ -133,10 +140,9 @@ def prepare(name: str, data_dir: str) -> str:
             f"({error}); run: pip install tensorflow-cpu importlib_resources"
         ) from error
     except Exception as error:  # whatever a download can meet: no network, no space, a bad archive
-        reason = str(error).strip().splitlines()[0]
         raise UsageError(
             f"--mode=prepare: {name} could not be prepared in {builder.data_path} "
-            f"({type(error).__name__}: {reason})"
+            f"({type(error).__name__}: {first_line(error)})"
         ) from error
     return str(builder.data_path)
 

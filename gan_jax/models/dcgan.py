@@ -66,8 +66,8 @@ def stage_widths(sample_shape: tuple[int, ...], base: int, width: int) -> list[i
     """
     if len(sample_shape) != 3:
         raise UsageError(
-            f"config.generator.name='dcgan': makes images, and the data are vectors of shape "
-            f"{sample_shape}; take the family 'mlp'"
+            f"config.dataset.name: its data are vectors of shape {sample_shape}, and the family "
+            "dcgan is for images; take the family mlp for both players"
         )
     height, side, _ = sample_shape
     sizes = [base << n for n in range(1, 12)]

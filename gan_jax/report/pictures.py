@@ -2,6 +2,7 @@
 
 import io
 import math
+import os
 import pathlib
 from typing import Any
 
@@ -101,16 +102,24 @@ def time_lapse(folder: pathlib.Path, target: pathlib.Path, frames: int = 60) -> 
     if not paths:
         return
     chosen = np.unique(np.linspace(0, len(paths) - 1, min(frames, len(paths))).round().astype(int))
+    images = [Image.open(paths[index]) for index in chosen]
     images = [
-        Image.open(paths[index]).convert("P", palette=Image.Palette.ADAPTIVE) for index in chosen
+        image.resize(images[-1].size).convert("P", palette=Image.Palette.ADAPTIVE)
+        for image in images
     ]
     durations = [120] * (len(images) - 1) + [2000]
-    images[0].save(target, save_all=True, append_images=images[1:], duration=durations, loop=0)
+    draft = target.with_suffix(".draft")
+    images[0].save(
+        draft, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0
+    )
+    os.replace(draft, target)
 
 
 def save(pixels: Pixels, path: pathlib.Path) -> None:
-    """Writes a PNG."""
-    Image.fromarray(pixels).save(path)
+    """Writes a PNG, in one move."""
+    draft = path.with_suffix(".draft")
+    Image.fromarray(pixels).save(draft, "PNG")
+    os.replace(draft, path)
 
 
 def _figure(width: float, height: float) -> tuple[Any, Any]:

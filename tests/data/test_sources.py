@@ -109,12 +109,44 @@ def test_a_truncated_image_is_named(pets):
     assert f"{victim}: truncated or damaged" in refused(name=f"folder:{pets}", image_size=8)
 
 
+def test_damaged_zips_are_refused_whatever_their_damage(pets):
+    path = zipped(pets)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    outcomes = set()
+    for _ in range(200):
+        damaged = bytearray(whole)
+        for position in rng.integers(0, len(whole), 8):
+            damaged[position] = rng.integers(0, 256)
+        path.write_bytes(bytes(damaged))
+        try:
+            read_all(Folder(str(path), 4, 3))
+            outcomes.add("read")
+        except UsageError as error:
+            outcomes.add(f"refused in {len(str(error).splitlines())} line")
+    assert outcomes == {"read", "refused in 1 line"}
+
+
+def test_a_fingerprint_changes_with_the_files(pets):
+    def of(path):
+        return Folder(str(path), 4, 3).fingerprint()
+
+    first = of(pets)
+    assert of(pets) == first == of(zipped(pets))
+    save(pets, "dogs/2.png", 10)
+    second = of(pets)
+    (pets / "dogs" / "2.png").rename(pets / "dogs" / "0.png")
+    assert len({first, second, of(pets)}) == 3
+
+
 def test_unknown_names_are_answered_with_those_that_exist():
     said = refused(name="digts")
     assert "did you mean digits?" in said
     assert "tfds:NAME" in said
     assert "did you mean mnist?" in refused(name="tfds:mnst")
     assert "has no images" in refused(name="tfds:imdb_reviews")
+    for name in ("mnist:9.9.9", "mnist/foo", "mnist:", "foo bar", "/etc", "../mnist"):
+        assert f"config.dataset.name='tfds:{name}': TFDS " in refused(name=f"tfds:{name}")
 
 
 def test_an_unprepared_set_is_answered_with_the_command_that_prepares_it(tmp_path):
@@ -142,6 +174,17 @@ def test_real_tfds_sets(real_data, name, split, shape, size):
     assert len(set(some["label"].tolist())) == 10
     again = pickle.loads(pickle.dumps(source)).read(np.arange(0, size, size // 50))
     assert np.array_equal(some["image"], again["image"])
+
+
+def test_a_set_prepared_without_random_access_is_refused(real_data, tmp_path):
+    there = tmp_path / "mnist" / "3.0.1"
+    there.mkdir(parents=True)
+    for name in ("dataset_info.json", "features.json"):
+        text = (real_data / "tfds" / "mnist" / "3.0.1" / name).read_text()
+        (there / name).write_text(text.replace("array_record", "tfrecord"))
+    said = refused(name="tfds:mnist", data_dir=str(tmp_path))
+    assert "in a format without random access" in said
+    assert "--mode=prepare" in said
 
 
 def test_real_mnist_slices_sizes_and_wrong_splits(real_data):
