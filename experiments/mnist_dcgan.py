@@ -6,9 +6,10 @@ Source: Radford et al. 2016 (DCGAN): their optimizer, initialisation and layers,
 and 28 pixels a side, z normal, batch 64, and a moving average of G. DIR is where TFDS prepared
 MNIST; --mode=prepare does it once.
 
-Measured on 2 CPU cores (AMD EPYC, JAX 0.10.2, seed 0): about 680 images/s, so 10,000 steps (10.7
-epochs) are 16 minutes of undisturbed cores. Digits can be made out after 500 steps, most are
-legible after 4,000 (6 minutes); of the 64 in the last grid a few are still malformed.
+Measured on 2 CPU cores (AMD EPYC, JAX 0.10.2, seed 0), beside other jobs: 10,000 steps (10.7
+epochs) in 31 minutes, at 513 images/s in the median and 702 at best, which would make 16 minutes.
+Digits can be made out after 500 steps, most are legible after 4,000; of the 64 in the last
+grid a few are still malformed.
 """
 
 from gan_jax.config import DCGAN, Config, Dataset, Ema, Latent, Optimizer
