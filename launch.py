@@ -1,9 +1,10 @@
 """Trains a GAN from one config file, or continues where it stopped.
 
   python launch.py --config=experiments/digits_dcgan.py [--workdir=DIR] [--config.FIELD=VALUE ...]
+  python launch.py --config=experiments/ring_2d.py:packing          a variant that the file offers
 
 Modes (--mode):
-  train     trains, or continues the run that --workdir holds (default: runs/EXPERIMENT)
+  train     trains, or continues the run that --workdir holds (default: runs/EXPERIMENT[-VARIANT])
   prepare   downloads and prepares the experiment's TFDS data set, once
 
 Exit codes: 0 done; 2 wrong usage or config, one line says what; 3 diverged, the checkpoints before

@@ -27,11 +27,12 @@ def prepare(config: Config, workdir: str) -> None:
     del workdir
     from gan_jax.data import tfds
 
-    kind, _, name = config.dataset.name.partition(":")
+    stacked = config.dataset.name == "stacked_mnist"
+    kind, _, name = ("tfds:mnist" if stacked else config.dataset.name).partition(":")
     if kind != "tfds":
         raise UsageError(
             f"--mode=prepare: config.dataset.name={config.dataset.name!r} needs no preparation; "
-            "only tfds:NAME does"
+            "only tfds:NAME and stacked_mnist do"
         )
     print(f"{name} is ready in {tfds.prepare(name, config.dataset.data_dir)}")
 
@@ -71,15 +72,17 @@ def run(mode: str, config: Config | None, experiment: str | None, workdir: str) 
     Args:
       mode: a name in `MODES`.
       config: the experiment's, overrides applied; None where --config was not given.
-      experiment: its file.
-      workdir: the run's directory; empty for runs/EXPERIMENT.
+      experiment: its file, with ":VARIANT" where one is meant.
+      workdir: the run's directory; empty for runs/EXPERIMENT or runs/EXPERIMENT-VARIANT.
     """
     try:
         action = pick(MODES, mode, "--mode")
         if config is None:
             raise UsageError(f"--config: missing; name an experiment file, {_experiments()}")
         validate(config)
-        action(config, workdir or f"runs/{pathlib.Path(experiment).stem}")
+        file, variant = _split(experiment)
+        name = "-".join(filter(None, (pathlib.Path(file).stem, variant)))
+        action(config, workdir or f"runs/{name}")
     except GanJaxError as error:
         _fail(error)
     except KeyboardInterrupt:
@@ -141,25 +144,38 @@ def _check_overrides(argv: list[str]) -> None:
 
 
 def _load(path: str) -> Config:
-    """The config of an experiment file, before overrides."""
-    if not pathlib.Path(path).is_file():
-        hint = nearest(path, _experiment_files())
+    """The config of an experiment file, or of its variant, before overrides."""
+    file, variant = _split(path)
+    if not pathlib.Path(file).is_file():
+        hint = nearest(file, _experiment_files())
         raise UsageError(f"--config={path}: no such file{hint}; there are {_experiments()}")
-    if not path.endswith(".py") or ":" in path:
+    if not file.endswith(".py") or ":" in file:
         raise UsageError(
             f"--config={path}: takes a Python file, with no ':' in its path, such as "
             f"{_experiments()}"
         )
     try:
-        spec = importlib.util.spec_from_file_location("experiment", path)
+        spec = importlib.util.spec_from_file_location("experiment", file)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        config = module.get_config()
+        variants = getattr(module, "VARIANTS", ())
+        if variant and variant not in variants:
+            listed = f"has {' | '.join(variants)}" if variants else "has no variants"
+            raise UsageError(f"{file} {listed}{nearest(variant, variants)}")
+        config = module.get_config(variant) if variant else module.get_config()
+    except UsageError as error:
+        raise UsageError(f"--config={path}: {error}") from error
     except Exception as error:  # the file is the user's: it may raise anything
         raise UsageError(f"--config={path}: {type(error).__name__}: {first_line(error)}") from error
     if not isinstance(config, Config):
         raise UsageError(f"--config={path}: get_config() returns {type(config)}, not a Config")
     return config
+
+
+def _split(path: str) -> tuple[str, str]:
+    """("FILE.py", "VARIANT") of "FILE.py:VARIANT", which ml_collections hands to get_config()."""
+    file, _, variant = path.partition(".py:")
+    return (f"{file}.py", variant) if variant else (path, "")
 
 
 def _in_our_words(message: str, argv: list[str]) -> str:

@@ -54,19 +54,30 @@ class Dataset:
 
     name: str = setting(
         "digits",
-        "digits | tfds:NAME | folder:PATH (a directory or a zip) | gaussian_1d | ring_2d | grid_2d",
+        "digits | tfds:NAME | folder:PATH (a directory or a zip) | stacked_mnist | gaussian_1d | "
+        "ring_2d | grid_2d",
     )
-    split: str = setting("train", "TFDS split, slices as in 'train[:10%]' included; tfds: alone")
+    split: str = setting(
+        "train", "TFDS split, slices as in 'train[:10%]' included; tfds: and stacked_mnist alone"
+    )
     data_dir: str = setting(
-        "", "where TFDS keeps prepared data; empty: TFDS's own default; tfds: alone", resumable=True
+        "", "where TFDS keeps prepared data; empty: TFDS's own default", resumable=True
     )
     image_size: int = setting(
         0,
-        "side in pixels after centre crop and resize; 0: the data's own (folder: has none)",
+        "side in pixels after centre crop and resize; 0: the data's own (folder: has none); "
+        "stacked_mnist is padded, to 32",
         at_least=0,
         below=8193,
     )
     channels: int = setting(0, "1 gray, 3 RGB; 0: the data's own", choices=(0, 1, 3))
+    pixel_range: str = setting(
+        "signed",
+        "signed: [-1, 1], G ends in tanh; unit: [0, 1], G ends in a sigmoid",
+        choices=("signed", "unit"),
+    )
+    flip: bool = setting(False, "mirror each real image left to right, at random")
+    dequantize: bool = setting(False, "add U(0, 1) of a pixel's 256 levels to real images")
     resident_mb: int = setting(
         1024,
         "a data set of at most this many MB stays on the device as uint8; a larger one is streamed",
@@ -90,6 +101,12 @@ class Latent:
     distribution: str = setting(
         "normal", "normal: N(0, 1); uniform: U(-1, 1)", choices=("normal", "uniform")
     )
+    truncation: float = setting(
+        0.0,
+        "pictures draw each number of z again until it is within +- this (BigGAN); 0: they do not",
+        at_least=0,
+        resumable=True,
+    )
 
 
 @dataclasses.dataclass(kw_only=True, slots=True)
@@ -97,7 +114,9 @@ class Optimizer:
     """One player's optimizer; the numbers are traced, so they change without recompiling."""
 
     name: str = setting(
-        "adam", "adam | sgd (reads the learning rate alone)", choices=("adam", "sgd")
+        "adam",
+        "adam | rmsprop (reads no b1) | sgd (reads the learning rate alone)",
+        choices=("adam", "rmsprop", "sgd"),
     )
     learning_rate: float = setting(2e-4, "step size", at_least=0)
     b1: float = setting(0.5, "decay of the first moment", at_least=0, below=1)
@@ -105,9 +124,12 @@ class Optimizer:
     eps: float = setting(1e-8, "added to the root of the second moment", at_least=0)
 
 
+INITIALIZERS = ("lecun_normal", "he_normal", "glorot_uniform", "normal", "orthogonal")
+
+
 @dataclasses.dataclass(kw_only=True, slots=True)
 class Network:
-    """What every network has: the name of its family in `models.FAMILIES`, and an optimizer.
+    """What every network has: the name of its family in `models.FAMILIES`, and how it is trained.
 
     A family's own options are the further fields of its subclass; they are handed to its linen
     modules under the same names.
@@ -115,6 +137,11 @@ class Network:
 
     name: str = setting("", "family")
     optimizer: Optimizer = section(Optimizer, "how it is trained")
+    orthogonal: float = setting(
+        0.0,
+        "beta of orthogonal regularisation, beta |W^T W * (1 - I)|^2 (BigGAN: 1e-4)",
+        at_least=0,
+    )
 
 
 @dataclasses.dataclass(kw_only=True, slots=True)
@@ -126,7 +153,23 @@ class MLP(Network):
     activation: str = setting(
         "relu", "relu | leaky_relu (slope .2) | tanh", choices=("relu", "leaky_relu", "tanh")
     )
-    batch_norm: bool = setting(False, "BatchNorm before each hidden activation")
+    initializer: str = setting("lecun_normal", "weights at the start", choices=INITIALIZERS)
+    batch_norm: str = setting(
+        "none",
+        "none | before | after each hidden activation",
+        choices=("none", "before", "after"),
+    )
+    batch_norm_decay: float = setting(0.9, "of its running statistics", at_least=0, below=1)
+    batch_norm_eps: float = setting(1e-5, "added to its variance", at_least=0)
+
+
+@dataclasses.dataclass(kw_only=True, slots=True)
+class MLPDiscriminator(MLP):
+    """An MLP that may look at several samples at once."""
+
+    minibatch_std: int = setting(
+        0, "examples over which a feature 'standard deviation' is taken; 0: none", at_least=0
+    )
 
 
 @dataclasses.dataclass(kw_only=True, slots=True)
@@ -143,6 +186,134 @@ class DCGAN(Network):
         at_least=1,
         below=4097,
     )
+    kernel: int = setting(4, "side of each convolution", at_least=1, below=64)
+    bias: bool = setting(False, "biases also where a BatchNorm follows, and in D's first and last")
+    batch_norm: bool = setting(True, "BatchNorm; without it every layer has a bias")
+
+
+@dataclasses.dataclass(kw_only=True, slots=True)
+class CS231n(Network):
+    """The convolutional GAN of CS231n's assignment 3, for 28x28 gray images."""
+
+    name: str = setting("cs231n", "family")
+    width: int = setting(32, "channels of D's first convolution", at_least=1, below=2**12)
+
+
+@dataclasses.dataclass(kw_only=True, slots=True)
+class ResNetGenerator(Network):
+    """Residual blocks with nearest upsampling, from 4x4: SNGAN, WGAN-GP, SAGAN and BigGAN."""
+
+    name: str = setting("resnet", "family")
+    channels: tuple[int, ...] = setting(
+        (256, 256, 256, 256),
+        "of the 4x4 map and after each block; image_size is 4 * 2^blocks",
+        at_least=1,
+        below=2**16,
+    )
+    initializer: str = setting("glorot_uniform", "weights at the start", choices=INITIALIZERS)
+    spectral_norm: bool = setting(False, "divide each weight by its largest singular value")
+    attention: int = setting(0, "side of the map that self-attention acts on; 0: none", at_least=0)
+    shared_dim: int = setting(
+        0, "numbers in a class embedding that all BatchNorms share; 0: each has its own", at_least=0
+    )
+    hierarchical: bool = setting(
+        False, "each block's BatchNorms see their own part of z (needs shared_dim)"
+    )
+
+
+@dataclasses.dataclass(kw_only=True, slots=True)
+class ResNetDiscriminator(Network):
+    """Residual blocks with mean pooling, then a sum or a mean over the last map."""
+
+    name: str = setting("resnet", "family")
+    channels: tuple[int, ...] = setting(
+        (128, 128, 128, 128), "after each block", at_least=1, below=2**16
+    )
+    down: int = setting(2, "of the blocks, the first so many halve the map", at_least=0, below=32)
+    initializer: str = setting("glorot_uniform", "weights at the start", choices=INITIALIZERS)
+    spectral_norm: bool = setting(False, "divide each weight by its largest singular value")
+    attention: int = setting(0, "side of the map that self-attention acts on; 0: none", at_least=0)
+    pool: str = setting("sum", "over the last map", choices=("sum", "mean"))
+    head_bias: bool = setting(True, "whether the last, linear unit has a bias")
+
+
+@dataclasses.dataclass(kw_only=True, slots=True)
+class R3GAN(Network):
+    """Residual blocks of grouped convolutions without any normalisation (Huang et al. 2024)."""
+
+    name: str = setting("r3gan", "family")
+    channels: tuple[int, ...] = setting(
+        (768, 768, 768, 768),
+        "of each stage from 4x4 outwards; image_size is 4 * 2^(stages - 1)",
+        at_least=1,
+        below=2**16,
+    )
+    blocks: int = setting(2, "residual blocks in a stage", at_least=1, below=1001)
+    group_size: int = setting(16, "channels that a 3x3 convolution mixes", at_least=1)
+    embedding: int = setting(64, "numbers in G's class embedding", at_least=1)
+
+
+@dataclasses.dataclass(kw_only=True, slots=True)
+class Penalty:
+    """What keeps D smooth; g(x) is the gradient of D at x, |.| the Euclidean norm."""
+
+    name: str = setting(
+        "none",
+        "none | wgan_gp: w E(|g(x')| - 1)^2 between real and fake | dragan: the same around real | "
+        "r1: w/2 E|g(real)|^2 | r2: w/2 E|g(fake)|^2 | r1_r2: both | "
+        "lecam: w E relu(D(real) - D_fake)^2 + w E relu(D_real - D(fake))^2",
+    )
+    weight: float = setting(10.0, "w; a traced value", at_least=0)
+    every: int = setting(1, "steps from one use to the next, times which w is taken", at_least=1)
+    clip: float = setting(
+        0.0, "after each of its updates D's parameters are clipped to +- this; 0: not", at_least=0
+    )
+
+
+@dataclasses.dataclass(kw_only=True, slots=True)
+class Schedule:
+    """How hyperparameters move over the steps, all of them by one curve from 0 to 1."""
+
+    name: str = setting(
+        "constant",
+        "constant: none moves | linear | cosine: half a period",
+        choices=("constant", "linear", "cosine"),
+    )
+    begin: int = setting(0, "the step that they move from", at_least=0)
+    steps: int = setting(
+        0, "steps until they rest at the end; 0: as many as the run has", at_least=0
+    )
+    learning_rate: float = setting(0.0, "both learning rates at the end, as a factor", at_least=0)
+    b2: float = setting(
+        0.0, "both players' b2 at the end; 0: it does not move", at_least=0, below=1
+    )
+    penalty: float = setting(1.0, "the penalty's weight at the end, as a factor", at_least=0)
+
+
+@dataclasses.dataclass(kw_only=True, slots=True)
+class Boost:
+    """More discriminator updates in some steps, as the authors of WGAN give them."""
+
+    d_steps: int = setting(
+        0, "discriminator updates of such a step; 0: off", at_least=0, below=10**4
+    )
+    first: int = setting(0, "so many steps at the start are such", at_least=0)
+    every: int = setting(0, "so is every step that this divides; 0: none", at_least=0)
+
+    def at(self, step: int, usual: int) -> int:
+        """Discriminator updates of a step (0, 1, ...), `usual` where nothing is said."""
+        return usual if self._before(step + 1) == self._before(step) else self.d_steps
+
+    def before(self, step: int, usual: int) -> int:
+        """Discriminator updates of all the steps before this one."""
+        return step * usual + self._before(step) * (self.d_steps - usual)
+
+    def _before(self, step: int) -> int:
+        """Boosted steps before this one."""
+        if not self.d_steps:
+            return 0
+        head = min(step, self.first)
+        return head + (-(-step // self.every) - -(-head // self.every) if self.every else 0)
 
 
 @dataclasses.dataclass(kw_only=True, slots=True)
@@ -157,6 +328,7 @@ class Ema:
         at_least=0, below=1,
     )  # fmt: skip
     half_life: float = setting(0.0, "in real images; 0: use decay", at_least=0)
+    start: int = setting(0, "steps before which it is the live G itself", at_least=0)
 
     def per_step(self, images: int) -> float:
         """The decay of a step of so many real images, 0.5^(images / half_life) (StyleGAN2)."""
@@ -168,14 +340,41 @@ class Config:
     """One experiment."""
 
     seed: int = setting(0, "root of every random number", at_least=0, below=2**32)
-    steps: int = setting(10_000, "generator updates", at_least=1, below=2**31, resumable=True)
+    steps: int = setting(
+        10_000,
+        "generator updates (where g_steps is more: rounds of D's and G's updates)",
+        at_least=1,
+        below=2**31,
+        resumable=True,
+    )
     batch_size: int = setting(
         64, "real images per discriminator update, over all devices", at_least=1, below=2**24
     )
-    d_steps: int = setting(
-        1, "discriminator updates per generator update (k)", at_least=1, below=1001
+    d_steps: int = setting(1, "discriminator updates per step (k)", at_least=1, below=1001)
+    d_boost: Boost = section(Boost, "steps with more of them")
+    d_updates: str = setting(
+        "together",
+        "together: one update on real and fake | separate: one on real, then one on fake (Keras)",
+        choices=("together", "separate"),
     )
-    loss: str = setting("non_saturating", "minimax | non_saturating | least_squares")
+    g_steps: int = setting(
+        1, "generator updates per step, on the same z (DCGAN-tensorflow: 2)", at_least=1, below=101
+    )
+    g_batch_ratio: int = setting(
+        1, "fake images of a generator update, in units of batch_size", at_least=1, below=101
+    )
+    packing: int = setting(
+        1, "samples that D judges together, as channels of one (PacGAN)", at_least=1, below=101
+    )
+    conditional: bool = setting(False, "both players are told the class of each image")
+    augment: str = setting(
+        "", "DiffAugment of all that D sees: any of color,translation,cutout; empty: none"
+    )
+    loss: str = setting(
+        "non_saturating",
+        "minimax | non_saturating | least_squares | wasserstein | hinge | relativistic_pairing",
+    )
+    penalty: Penalty = section(Penalty, "what keeps D smooth")
     precision: str = setting(
         "float32",
         "what the networks compute in; parameters, statistics and losses stay float32",
@@ -185,6 +384,7 @@ class Config:
     latent: Latent = section(Latent, "the generator's input")
     generator: Network = section(DCGAN, "G")
     discriminator: Network = section(DCGAN, "D")
+    schedule: Schedule = section(Schedule, "how hyperparameters move")
     ema: Ema = section(Ema, "moving average of G")
     log_every: int = setting(50, "steps between logged metrics", at_least=1, resumable=True)
     sample_every: int = setting(

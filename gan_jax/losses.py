@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-Logits = Float[Array, "batch"]
+Logits = Float[Array, "_"]
 Scalar = Float[Array, ""]
 
 
@@ -60,8 +60,40 @@ def least_squares_generator(real: Logits, fake: Logits) -> Scalar:
     return 0.5 * jnp.mean(jnp.square(fake - 1))
 
 
+def wasserstein_discriminator(real: Logits, fake: Logits) -> Scalar:
+    """E D(G(z)) - E D(x) (Arjovsky et al. 2017, eq. 3, negated): minus the distance's estimate."""
+    return jnp.mean(fake) - jnp.mean(real)
+
+
+def wasserstein_generator(real: Logits, fake: Logits) -> Scalar:
+    """-E D(G(z)) (Arjovsky et al. 2017, algorithm 1; Lim and Ye 2017 for the hinge loss)."""
+    del real
+    return -jnp.mean(fake)
+
+
+def hinge_discriminator(real: Logits, fake: Logits) -> Scalar:
+    """E max(0, 1 - D(x)) + E max(0, 1 + D(G(z))) (Lim and Ye 2017; Miyato et al. 2018, eq. 16)."""
+    return jnp.mean(jax.nn.relu(1 - real)) + jnp.mean(jax.nn.relu(1 + fake))
+
+
+def relativistic_pairing_discriminator(real: Logits, fake: Logits) -> Scalar:
+    """E softplus(-(D(x) - D(G(z)))) over pairs (Jolicoeur-Martineau 2019; Huang et al. 2024)."""
+    return jnp.mean(jax.nn.softplus(fake - real))
+
+
+def relativistic_pairing_generator(real: Logits, fake: Logits) -> Scalar:
+    """E softplus(-(D(G(z)) - D(x))): the discriminator's, with the players changed over."""
+    return jnp.mean(jax.nn.softplus(real - fake))
+
+
+# The boundary of the last two is that of a centred D; their logits are free to drift off it.
 LOSSES = {
     "minimax": Loss(cross_entropy_discriminator, minimax_generator, 0.0),
     "non_saturating": Loss(cross_entropy_discriminator, non_saturating_generator, 0.0),
     "least_squares": Loss(least_squares_discriminator, least_squares_generator, 0.5),
+    "hinge": Loss(hinge_discriminator, wasserstein_generator, 0.0),
+    "wasserstein": Loss(wasserstein_discriminator, wasserstein_generator, 0.0),
+    "relativistic_pairing": Loss(
+        relativistic_pairing_discriminator, relativistic_pairing_generator, 0.0
+    ),
 }

@@ -83,7 +83,7 @@ def check_batch_size(batch_size: int) -> None:
     Raises:
       UsageError: with the numbers, and the nearest batch sizes that do.
     """
-    devices = jax.device_count()
+    devices = device_count()
     if batch_size % devices:
         low = batch_size // devices * devices
         fits = f"{low} or {low + devices}" if low else f"{devices}"
@@ -103,6 +103,11 @@ def batch_rows(batch_size: int) -> tuple[int, int]:
 def local_devices() -> int:
     """Devices of this process."""
     return jax.local_device_count()
+
+
+def device_count() -> int:
+    """Devices of all processes."""
+    return jax.device_count()
 
 
 def _mesh() -> Mesh:

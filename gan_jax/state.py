@@ -13,13 +13,13 @@ from flax import linen as nn
 from flax import struct
 from jaxtyping import Array, Float, Key, PyTree
 
-from gan_jax import latents, prng
+from gan_jax import latents, penalties, prng
 from gan_jax.config import Config, Optimizer
-from gan_jax.models import build_discriminator, build_generator
+from gan_jax.models import Setting, build_discriminator, build_generator
 
 
 class Models(NamedTuple):
-    """The two linen modules: z -> samples, and samples -> logits."""
+    """The two linen modules: (z, label) -> samples, and (samples, label) -> logits."""
 
     generator: nn.Module
     discriminator: nn.Module
@@ -60,22 +60,33 @@ class GANState:
     generator: Player
     discriminator: Player
     ema: Average
+    penalty: penalties.PenaltyState
 
 
-def build_models(config: Config, sample_shape: tuple[int, ...], axis_name: str | None) -> Models:
+def build_models(
+    config: Config, sample_shape: tuple[int, ...], axis_name: str | None, num_classes: int = 0
+) -> Models:
     """Both networks of a config.
 
     Args:
-      config: reads generator, discriminator and precision.
+      config: reads generator, discriminator, conditional, dataset.pixel_range and precision.
       sample_shape: of one example of the real data.
       axis_name: the device axis over which batches are spread; None where there is none.
+      num_classes: of the real data.
 
     Raises:
       UsageError: names the field that is off.
     """
+    setting = Setting(
+        sample_shape=sample_shape,
+        num_classes=num_classes if config.conditional else 0,
+        pixel_range=config.dataset.pixel_range,
+        precision=config.precision,
+        axis_name=axis_name,
+    )
     return Models(
-        build_generator(config.generator, sample_shape, config.precision, axis_name),
-        build_discriminator(config.discriminator, config.precision, axis_name),
+        build_generator(config.generator, setting),
+        build_discriminator(config.discriminator, setting),
     )
 
 
@@ -84,7 +95,8 @@ def init_state(
 ) -> GANState:
     """The state before the first step, a pure function of the root key."""
     z = jnp.zeros((2, config.latent.dim), jnp.float32)
-    x = jnp.zeros((2, *sample_shape), jnp.float32)
+    *sides, channels = sample_shape
+    x = jnp.zeros((2, *sides, config.packing * channels), jnp.float32)
     generator = _init_player(
         models.generator, prng.stream(key, "init generator"), z, config.generator.optimizer
     )
@@ -99,7 +111,11 @@ def init_state(
         decay=jnp.float32(config.ema.per_step(config.batch_size * config.d_steps)),
     )
     return GANState(
-        step=jnp.int32(0), generator=generator, discriminator=discriminator, ema=average
+        step=jnp.int32(0),
+        generator=generator,
+        discriminator=discriminator,
+        ema=average,
+        penalty=penalties.init(config.penalty),
     )
 
 
@@ -107,6 +123,10 @@ def make_optimizer(settings: Optimizer) -> optax.GradientTransformation:
     """The optimizer that the settings name, its numbers kept in its state."""
     if settings.name == "sgd":
         return optax.inject_hyperparams(optax.sgd)(learning_rate=settings.learning_rate)
+    if settings.name == "rmsprop":
+        return optax.inject_hyperparams(_rmsprop)(
+            learning_rate=settings.learning_rate, b2=settings.b2, eps=settings.eps
+        )
     return optax.inject_hyperparams(optax.adam)(
         learning_rate=settings.learning_rate, b1=settings.b1, b2=settings.b2, eps=settings.eps
     )
@@ -115,11 +135,20 @@ def make_optimizer(settings: Optimizer) -> optax.GradientTransformation:
 def fixed_latents(config: Config, key: Key[Array, ""], count: int) -> Float[Array, "count dim"]:
     """The latents of every picture of a run, apart from those that it trains on."""
     keys = prng.per_example(prng.stream(key, "picture latent"), jnp.arange(count, dtype=jnp.int32))
-    return latents.draw(config.latent, keys)
+    return latents.draw(config.latent, keys, truncation=config.latent.truncation)
+
+
+def _rmsprop(learning_rate: Array, b2: Array, eps: Array) -> optax.GradientTransformation:
+    """As in PyTorch: the mean square starts at 0, and eps is added outside its root."""
+    return optax.chain(
+        optax.scale_by_rms(decay=b2, eps=eps, eps_in_sqrt=False),
+        optax.scale_by_learning_rate(learning_rate),
+    )
 
 
 def _init_player(module: nn.Module, key: Key[Array, ""], x: Array, settings: Optimizer) -> Player:
-    variables: dict[str, Any] = dict(module.init(key, x, train=True))
+    label = jnp.zeros(len(x), jnp.int32)
+    variables: dict[str, Any] = dict(module.init(key, x, label, train=True))
     params = variables.pop("params")
     return Player(
         params=params, opt_state=make_optimizer(settings).init(params), model_state=variables

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 from jaxtyping import Array, Key
 
-from gan_jax import checkpoint, parallel, prng, reproduce, workdir
+from gan_jax import checkpoint, checks, parallel, prng, reproduce, workdir
 from gan_jax.config import Config, as_dict, validate
 from gan_jax.data.feed import Feed, open_feed
 from gan_jax.data.folder import Folder
@@ -58,14 +58,14 @@ def train(config: Config, path: str) -> None:
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(workdir.claim(path, config))
         _check_apart(run.source, directory)
-        feed = open_feed(config.dataset, run.source, config.seed, config.batch_size, config.d_steps)
+        feed = open_feed(config, run.source)
         signals = stack.enter_context(StopSignals())
         checkpoints = stack.enter_context(checkpoint.Checkpoints(directory, config.checkpoint_keep))
         state = checkpoints.restore(jax.eval_shape(run.initial, key))
         start = 0 if state is None else int(state.step)
         manifest = stack.enter_context(_manifest(run, directory, start))
         state = parallel.replicate(run.initial(key) if state is None else state)
-        paint = make_painter(config, run.models)
+        paint = make_painter(config, run.models, run.source.num_classes)
         journal = Journal(config, directory, checkpoints, paint, start, manifest)
         stack.callback(journal.close)
         journal.say(_greeting(config, directory, start))
@@ -81,9 +81,10 @@ def build(config: Config) -> Run:
     validate(config)
     parallel.check_batch_size(config.batch_size)
     source = open_source(config.dataset)
-    models = build_models(config, source.shape, parallel.AXIS)
+    models = build_models(config, source.shape, parallel.AXIS, source.num_classes)
     initial = jax.jit(lambda key: init_state(config, models, source.shape, key))
-    jax.eval_shape(initial, prng.root(config.seed))  # networks that cannot make this shape say so
+    state = jax.eval_shape(initial, prng.root(config.seed))  # networks may refuse the shape
+    checks.check(config, source, state)
     step = make_train_step(config, models, parallel.AXIS)
     return Run(config, source, models, initial, step)
 

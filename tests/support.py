@@ -33,14 +33,17 @@ def tiny_config(**changes) -> Config:
 
 def tiny_mlp_config(**changes) -> Config:
     """An MLP on points in the plane: the fastest thing that is a whole GAN."""
-    network = {"hidden": (16,), "optimizer": Optimizer(learning_rate=1e-3)}
-    return tiny_config(
-        dataset=Dataset(name="ring_2d"),
-        latent=Latent(dim=2),
-        generator=MLP(**network),
-        discriminator=MLP(**network),
-        **changes,
-    )
+
+    def network() -> MLP:
+        return MLP(hidden=(16,), optimizer=Optimizer(learning_rate=1e-3))
+
+    settings = {
+        "dataset": Dataset(name="ring_2d"),
+        "latent": Latent(dim=2),
+        "generator": network(),
+        "discriminator": network(),
+    }
+    return tiny_config(**(settings | changes))
 
 
 TINY_FLAGS = (

@@ -43,8 +43,9 @@ def test_state_and_step_have_shapes(name):
     step = make_train_step(config, networks, parallel.AXIS)
     dtype = jnp.uint8 if len(shape) == 3 else jnp.float32
     images = jax.ShapeDtypeStruct((1, config.d_steps, config.batch_size, *shape), dtype)
+    labels = jax.ShapeDtypeStruct((1, config.d_steps, config.batch_size), jnp.int32)
     mapped = jax.vmap(step, axis_name=parallel.AXIS, in_axes=(None, None, 0), out_axes=None)
-    after, _ = jax.eval_shape(mapped, state, root, {"image": images})
+    after, _ = jax.eval_shape(mapped, state, root, {"image": images, "label": labels})
     assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, state)
 
 

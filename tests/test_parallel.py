@@ -120,14 +120,13 @@ def test_shard_map_and_pmap_are_bitwise_equal():
         return step(state, key, item)
 
     pixels = np.random.default_rng(0).integers(0, 256, (4, 2, 4, 8, 8, 1), dtype=np.uint8)
+    batch = {"image": pixels, "label": np.zeros(pixels.shape[:3], np.int32)}
     ends = []
     for mapping in (parallel.parallelize, parallel.parallelize_by_shard_map):
         state = parallel.replicate(init_state(config, networks, (8, 8, 1), key))
         mapped = mapping(local)
         for _ in range(3):
-            state, metrics = mapped(
-                state, parallel.replicate(key), (), parallel.shard({"image": pixels})
-            )
+            state, metrics = mapped(state, parallel.replicate(key), (), parallel.shard(batch))
         ends.append(jax.device_get((state, metrics)))
     assert jax.tree.all(jax.tree.map(np.array_equal, *ends))
 
@@ -145,7 +144,7 @@ def test_a_step_moves_nothing_between_host_and_devices_unasked():
     config = tiny_config()
     source = open_source(config.dataset)
     step = make_train_step(config, build_models(config, source.shape, parallel.AXIS), parallel.AXIS)
-    feed = open_feed(config.dataset, source, config.seed, config.batch_size, config.d_steps)
+    feed = open_feed(config, source)
     mapped = parallel.parallelize(
         lambda state, key, constant, item: step(state, key, feed.assemble(constant, item))
     )

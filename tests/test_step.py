@@ -9,9 +9,9 @@ import pytest
 
 import gan_jax.step
 from gan_jax import latents, parallel, prng
-from gan_jax.config import MLP, Optimizer
+from gan_jax.config import MLP, Dataset, Optimizer
 from gan_jax.state import build_models, init_state
-from gan_jax.step import make_train_step, to_unit_range
+from gan_jax.step import make_train_step, pack, prepare
 from support import tiny_config
 
 SHAPE = (8, 8, 1)
@@ -52,7 +52,9 @@ def transcription(config, networks, state, root, batch):
         return jnp.stack(rows)
 
     def forward(module, params, stats, x):
-        return module.apply({"params": params, **stats}, x, train=True, mutable=["batch_stats"])
+        label = jnp.zeros(len(x), jnp.int32)
+        variables = {"params": params, **stats}
+        return module.apply(variables, x, label, train=True, mutable=["batch_stats"])
 
     def log_sigmoid(x):
         return -jnp.log1p(jnp.exp(-x))
@@ -113,7 +115,7 @@ def transcription(config, networks, state, root, batch):
 
 @pytest.mark.parametrize("k", [1, 2, 5])
 def test_the_jitted_step_equals_a_plain_transcription(k):
-    network = MLP(hidden=(12,), batch_norm=True, optimizer=Optimizer(learning_rate=1e-2))
+    network = MLP(hidden=(12,), batch_norm="before", optimizer=Optimizer(learning_rate=1e-2))
     config = tiny_config(d_steps=k, batch_size=8, generator=network, discriminator=network)
     networks, state, step = build(config)
     root, jitted = prng.root(config.seed), jax.jit(step)
@@ -201,8 +203,9 @@ def test_every_update_of_every_step_has_latents_of_its_own(monkeypatch):
     config = tiny_config(d_steps=2, generator=MLP(hidden=(4,)), discriminator=MLP(hidden=(4,)))
     monkeypatch.setattr(gan_jax.step, "latents", types.SimpleNamespace(draw=draw))
     _, state, step = build(config)
-    for _ in range(2):
-        state, _ = step(state, prng.root(0), real_batches(2, config.batch_size))
+    with jax.disable_jit():  # so that keys have values
+        for _ in range(2):
+            state, _ = step(state, prng.root(0), real_batches(2, config.batch_size))
     assert len(drawn) == 2 * (2 + 1) * config.batch_size
     assert len(set(drawn)) == len(drawn)
 
@@ -260,11 +263,51 @@ def test_the_average_follows_closely_at_first(step, share):
     assert_close(after.ema.params, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_pixels_map_to_the_unit_range_and_vectors_pass():
-    pixels = jnp.array([0, 51, 255], jnp.uint8)
-    assert np.allclose(to_unit_range(pixels), [-1, -0.6, 1])
-    points = jnp.array([3.0, -7.0])
-    assert np.array_equal(to_unit_range(points), points)
+def test_pixels_map_to_their_range_and_vectors_pass():
+    pixels = jnp.array([0, 51, 255], jnp.uint8).reshape(3, 1, 1, 1)
+    signed, unit = (
+        prepare(pixels, Dataset(pixel_range=name), no_keys).ravel() for name in ("signed", "unit")
+    )
+    assert np.allclose(signed, [-1, -0.6, 1])
+    assert np.allclose(unit, [0, 0.2, 1])
+    points = jnp.array([[3.0], [-7.0]])
+    assert np.array_equal(prepare(points, Dataset(), no_keys), points)
+
+
+def no_keys(name):
+    raise AssertionError(f"nothing is random about {name}")
+
+
+def keys_for(count):
+    return lambda name: prng.per_example(prng.stream(prng.root(0), name), jnp.arange(count))
+
+
+def test_flips_mirror_half_of_the_images_whole():
+    pixels = jax.random.randint(jax.random.key(0), (200, 2, 3, 1), 0, 256).astype(jnp.uint8)
+    plain = prepare(pixels, Dataset(), no_keys)
+    flipped = prepare(pixels, Dataset(flip=True), keys_for(200))
+    same = (flipped == plain).all(axis=(1, 2, 3))
+    mirrored = (flipped == plain[:, :, ::-1]).all(axis=(1, 2, 3))
+    assert (same | mirrored).all()
+    assert 70 < int(mirrored.sum()) < 130
+
+
+def test_dequantised_pixels_spread_over_their_level_and_stay_in_range():
+    pixels = jnp.tile(jnp.array([0, 128, 255], jnp.uint8).reshape(3, 1, 1, 1), (1, 20, 20, 1))
+    spread = prepare(pixels, Dataset(dequantize=True, pixel_range="unit"), keys_for(3)) * 256
+    for level, values in zip((0, 128, 255), spread, strict=True):
+        assert level <= values.min() < level + 0.05
+        assert level + 0.95 < values.max() <= level + 1 + 1e-4
+
+
+def test_packing_stacks_channels_of_examples_that_follow_each_other():
+    points = jnp.arange(8.0).reshape(4, 2)
+    assert pack(points, 2).tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    images = jnp.arange(4.0 * 2 * 3).reshape(4, 1, 2, 3)
+    packed = pack(images, 2)
+    assert packed.shape == (2, 1, 2, 6)
+    assert np.array_equal(packed[1, ..., :3], images[2])
+    assert np.array_equal(packed[1, ..., 3:], images[3])
 
 
 def test_hyperparameters_are_traced_values_of_the_state():

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Int32, PyTree
 
 from gan_jax import parallel
-from gan_jax.config import Dataset
+from gan_jax.config import Boost, Config
 from gan_jax.data import order
 from gan_jax.data.sources import Arrays, Example, Source
 
@@ -50,6 +50,7 @@ class Plan:
       rows: [begin, end) of each global batch that this process feeds.
       devices: of this process; they share its rows equally.
       d_steps: batches per step (k).
+      boost: the steps that have more.
     """
 
     seed: int
@@ -58,22 +59,32 @@ class Plan:
     rows: tuple[int, int]
     devices: int
     d_steps: int
+    boost: Boost = dataclasses.field(default_factory=Boost)
 
     def at(self, step: int) -> Int32[np.ndarray, "devices k per_device"]:
-        """The examples of a step."""
+        """The examples of a step (0, 1, ...)."""
         begin, end = self.rows
-        starts = [(step * self.d_steps + i) * self.batch_size for i in range(self.d_steps)]
+        k, before = self.boost.at(step, self.d_steps), self.boost.before(step, self.d_steps)
+        starts = [(before + i) * self.batch_size for i in range(k)]
         batches = [
             order.examples(self.seed, self.size, start + begin, start + end) for start in starts
         ]
-        indices = np.stack(batches).reshape(self.d_steps, self.devices, -1)
+        indices = np.stack(batches).reshape(k, self.devices, -1)
         return np.ascontiguousarray(indices.swapaxes(0, 1))
 
 
-def open_feed(dataset: Dataset, source: Source, seed: int, batch_size: int, d_steps: int) -> Feed:
-    """The feed of a run: resident where the data set fits, streamed where it does not."""
-    rows = parallel.batch_rows(batch_size)
-    plan = Plan(seed, len(source), batch_size, rows, parallel.local_devices(), d_steps)
+def open_feed(config: Config, source: Source) -> Feed:
+    """The feed of a run: resident where the data set fits, streamed where it does not.
+
+    Args:
+      config: reads seed, batch_size, d_steps, d_boost and dataset.
+      source: the data.
+    """
+    dataset, rows = config.dataset, parallel.batch_rows(config.batch_size)
+    plan = Plan(
+        config.seed, len(source), config.batch_size, rows, parallel.local_devices(),
+        config.d_steps, config.d_boost,
+    )  # fmt: skip
     bytes_each = math.prod(source.shape) * (1 if len(source.shape) == 3 else 4)
     if len(source) * bytes_each <= dataset.resident_mb * 1e6:
         return resident(source, plan)

@@ -9,6 +9,7 @@ from jaxtyping import Int, Int32
 from gan_jax.config import Dataset, nearest
 from gan_jax.data import toys
 from gan_jax.data.folder import Folder
+from gan_jax.data.stacked import StackedMnist
 from gan_jax.data.tfds import Tfds
 from gan_jax.errors import UsageError
 
@@ -74,9 +75,11 @@ def open_source(dataset: Dataset) -> Source:
         return Folder(rest, dataset.image_size, dataset.channels)
     if dataset.name == "digits":
         return _digits(dataset)
+    if dataset.name == "stacked_mnist":
+        return _stacked_mnist(dataset)
     if dataset.name in toys.POINTS:
         return Arrays(toys.POINTS[dataset.name]())
-    names = ("digits", *toys.POINTS, "tfds:NAME", "folder:PATH")
+    names = ("digits", "stacked_mnist", *toys.POINTS, "tfds:NAME", "folder:PATH")
     hint = nearest(dataset.name, (*names, "tfds:mnist", "tfds:cifar10"))
     raise UsageError(f"config.dataset.name={dataset.name!r}: takes {' | '.join(names)}{hint}")
 
@@ -93,3 +96,13 @@ def _digits(dataset: Dataset) -> Arrays:
     size, channels = dataset.image_size, dataset.channels or 1
     images = np.stack([fit(Image.fromarray(image), size, channels) for image in pixels])
     return Arrays(images, digits.target.astype(np.int32), num_classes=10)
+
+
+def _stacked_mnist(dataset: Dataset) -> StackedMnist:
+    """As `StackedMnist`, whose channels are not a choice."""
+    if dataset.channels not in (0, 3):
+        raise UsageError(
+            f"config.dataset.channels={dataset.channels}: stacked_mnist takes 3, a digit each, "
+            "or 0, which means 3"
+        )
+    return StackedMnist(dataset.split, dataset.data_dir, dataset.image_size)

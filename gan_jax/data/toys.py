@@ -1,7 +1,10 @@
 """Distributions in one and two dimensions whose density is known, for seeing what a GAN does."""
 
+import math
+from typing import NamedTuple
+
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int
 from scipy import special
 
 from gan_jax import prng
@@ -24,6 +27,46 @@ def grid_modes() -> Float[np.ndarray, "25 2"]:
 
 
 MODES = {"ring_2d": (ring_modes, RING_STD), "grid_2d": (grid_modes, GRID_STD)}
+
+
+class Coverage(NamedTuple):
+    """How samples lie over the modes of a mixture.
+
+    Attributes:
+      modes: those that at least one sample of high quality belongs to.
+      high_quality: the share of the samples that are, in [0, 1].
+      reverse_kl: KL(p || uniform) in nats, p the modes' shares of the samples of high quality: from
+        0, all modes alike, to the log of their number, one alone; NaN where there are no such
+        samples.
+    """
+
+    modes: int
+    high_quality: float
+    reverse_kl: float
+
+
+def coverage(
+    samples: Float[np.ndarray, "n 2"], centres: Float[np.ndarray, "modes 2"], std: float
+) -> Coverage:
+    """Counts modes and samples of high quality (Lin et al. 2018, after Srivastava et al. 2017)."""
+    belongs = nearest_mode(samples, centres, std)
+    good = belongs[belongs >= 0]
+    counts = np.bincount(good, minlength=len(centres))
+    shares = counts[counts > 0] / max(len(good), 1)
+    reverse_kl = float(np.sum(shares * np.log(len(centres) * shares))) if len(good) else math.nan
+    return Coverage(len(shares), len(good) / len(samples), reverse_kl)
+
+
+def nearest_mode(
+    samples: Float[np.ndarray, "n 2"], centres: Float[np.ndarray, "modes 2"], std: float
+) -> Int[np.ndarray, "n"]:
+    """The mode that each sample of high quality belongs to, -1 for the others.
+
+    A sample is of high quality within 3 `std` of the centre that is nearest to it; one that is not
+    finite is not.
+    """
+    distance = np.linalg.norm(samples[:, None] - centres[None], axis=-1)
+    return np.where(distance.min(axis=1) <= 3 * std, distance.argmin(axis=1), -1)
 
 
 def gaussian_1d() -> Float32[np.ndarray, "n 1"]:

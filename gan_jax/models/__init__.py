@@ -2,6 +2,7 @@
 
 import dataclasses
 from types import ModuleType
+from typing import Any
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -9,47 +10,88 @@ from flax.typing import Dtype
 
 from gan_jax.config import Network, pick
 from gan_jax.errors import UsageError
-from gan_jax.models import dcgan, mlp
+from gan_jax.models import cs231n, dcgan, mlp, r3gan, resnet
 
-FAMILIES: dict[str, ModuleType] = {"mlp": mlp, "dcgan": dcgan}
+FAMILIES: dict[str, ModuleType] = {
+    "mlp": mlp,
+    "dcgan": dcgan,
+    "cs231n": cs231n,
+    "resnet": resnet,
+    "r3gan": r3gan,
+}
 PRECISIONS: dict[str, Dtype] = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
-def build_generator(
-    network: Network, sample_shape: tuple[int, ...], precision: str, axis_name: str | None
-) -> nn.Module:
-    """The module (z [B, dim], train) -> samples [B, *sample_shape] that a config describes.
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What both networks of a run must fit; a module declares those of it that it reads.
+
+    Attributes:
+      sample_shape: of one example of the real data.
+      num_classes: that both players are told of; 0 where they are not.
+      pixel_range: signed | unit, see `config.Dataset`.
+      precision: a name in `PRECISIONS`.
+      axis_name: the device axis over which batches are spread; None where there is none.
+    """
+
+    sample_shape: tuple[int, ...]
+    num_classes: int = 0
+    pixel_range: str = "signed"
+    precision: str = "float32"
+    axis_name: str | None = None
+
+
+def build_generator(network: Network, setting: Setting) -> nn.Module:
+    """The module (z [B, dim], label [B], train) -> samples [B, *sample_shape] of a config.
 
     Raises:
-      UsageError: if there is no such family, or its options are not those of the config.
+      UsageError: if there is no such family, its options are not those of the config, or it cannot
+        do what the setting asks for.
     """
     family = pick(FAMILIES, network.name, "config.generator.name")
-    options = _options(family.Generator, network, "config.generator")
-    return family.Generator(
-        sample_shape=sample_shape, dtype=PRECISIONS[precision], axis_name=axis_name, **options
-    )
+    return _build(family.Generator, network, setting, "config.generator")
 
 
-def build_discriminator(network: Network, precision: str, axis_name: str | None) -> nn.Module:
-    """The module (samples [B, ...], train) -> logits [B] that a config describes.
+def build_discriminator(network: Network, setting: Setting) -> nn.Module:
+    """The module (samples [B, ...], label [B], train) -> logits [B] of a config.
 
     Raises:
-      UsageError: if there is no such family, or its options are not those of the config.
+      UsageError: as `build_generator`.
     """
     family = pick(FAMILIES, network.name, "config.discriminator.name")
-    options = _options(family.Discriminator, network, "config.discriminator")
-    return family.Discriminator(dtype=PRECISIONS[precision], axis_name=axis_name, **options)
+    return _build(family.Discriminator, network, setting, "config.discriminator")
 
 
-def _options(module: type[nn.Module], network: Network, path: str) -> dict[str, object]:
+def _build(module: type[nn.Module], network: Network, setting: Setting, path: str) -> nn.Module:
+    shared = {field.name: getattr(setting, field.name) for field in dataclasses.fields(setting)}
+    shared["dtype"] = PRECISIONS[shared.pop("precision")]
+    declared = {field.name: field for field in dataclasses.fields(module)}
+    if setting.num_classes and "num_classes" not in declared:
+        able = ", ".join(name for name, family in FAMILIES.items() if _conditional(family))
+        raise UsageError(
+            f"config.conditional=True: the family {network.name} of {path} knows no classes; "
+            f"take one of {able}"
+        )
+    options = _options(declared, set(shared), network, path)
+    return module(**options, **{name: shared[name] for name in shared.keys() & declared.keys()})
+
+
+def _options(
+    declared: dict[str, dataclasses.Field], shared: set[str], network: Network, path: str
+) -> dict[str, Any]:
     """The settings that are the family's own, which must be those that its module takes."""
-    given = {field.name for field in dataclasses.fields(network)} - {"name", "optimizer"}
-    shared = {"sample_shape", "dtype", "axis_name", "parent", "name"}
-    taken = {field.name for field in dataclasses.fields(module)} - shared
-    if given != taken:
+    common = {field.name for field in dataclasses.fields(Network)}
+    given = {field.name for field in dataclasses.fields(network)} - common
+    taken = declared.keys() - shared - {"parent", "name"}
+    needed = {name for name in taken if declared[name].default is dataclasses.MISSING}
+    if not needed <= given <= taken:
         raise UsageError(
             f"{path}.name={network.name!r}: that family takes {', '.join(sorted(taken))}, and the "
             f"experiment's {type(network).__name__} gives {', '.join(sorted(given)) or 'nothing'}; "
             "name the family in the experiment file, with its own options"
         )
     return {name: getattr(network, name) for name in given}
+
+
+def _conditional(family: ModuleType) -> bool:
+    return "num_classes" in {field.name for field in dataclasses.fields(family.Generator)}

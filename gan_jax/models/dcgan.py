@@ -1,60 +1,74 @@
 """DCGAN (Radford et al. 2016, section 3 and figure 1), for images of base * 2^n pixels a side.
 
-At base 4, width 64 and 64x64 RGB the networks are those of PyTorch's example: 3,576,704 and
-2,765,568 parameters. Kernels are 4x4, stride 2; weights start at N(0, .02), BatchNorm scales at
-N(1, .02); layers before a BatchNorm have no bias.
+At base 4, width 64 and 64x64 RGB the networks are those of PyTorch's example, 3,576,704 and
+2,765,568 parameters; with kernels of 5x5 and biases those of DCGAN-tensorflow, 5,135,363 and
+4,316,545. Strides are 2; weights start at N(0, .02), BatchNorm scales at N(1, .02).
 """
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from flax.typing import Dtype
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from gan_jax.errors import UsageError
-from gan_jax.models.layers import Conv, ConvTranspose, Images, batch_norm
+from gan_jax.models.layers import Conv, ConvTranspose, Images, batch_norm, squash
 
 _INIT = nn.initializers.normal(0.02)
 
 
 class Generator(nn.Module):
-    """z [B, dim] -> images [B, H, W, C] in [-1, 1]: project, reshape, then double n times."""
+    """z [B, dim] -> images [B, H, W, C]: project, reshape, then double n times."""
 
     sample_shape: tuple[int, ...]
     width: int
     base: int
+    kernel: int
+    bias: bool
+    batch_norm: bool
+    pixel_range: str = "signed"
     dtype: Dtype = jnp.float32
     axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, z: Float[Array, "batch dim"], train: bool) -> Images:
+    def __call__(
+        self, z: Float[Array, "batch dim"], label: Int[Array, "batch"], train: bool
+    ) -> Images:
+        del label
         widths = stage_widths(self.sample_shape, self.base, self.width)[::-1]
-        x = nn.Dense(self.base**2 * widths[0], use_bias=False, kernel_init=_INIT, dtype=self.dtype)(
+        bias = self.bias or not self.batch_norm
+        x = nn.Dense(self.base**2 * widths[0], use_bias=bias, kernel_init=_INIT, dtype=self.dtype)(
             z
         )
         x = x.reshape(-1, self.base, self.base, widths[0])
         for features in (*widths[1:], self.sample_shape[-1]):
-            x = nn.relu(batch_norm(train, self.axis_name, self.dtype)(x))
-            x = ConvTranspose(features, 4, stride=2, use_bias=False, dtype=self.dtype)(x)
-        return jnp.tanh(x.astype(jnp.float32))
+            x = nn.relu(_norm(self, train)(x))
+            x = ConvTranspose(features, self.kernel, 2, use_bias=bias, dtype=self.dtype)(x)
+        return squash(x, self.pixel_range)
 
 
 class Discriminator(nn.Module):
-    """Images [B, H, W, C] in [-1, 1] -> logits [B]: halve n times, then one linear unit."""
+    """Images [B, H, W, C] -> logits [B]: halve n times, then one linear unit."""
 
     width: int
     base: int
+    kernel: int
+    bias: bool
+    batch_norm: bool
     dtype: Dtype = jnp.float32
     axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, x: Images, train: bool) -> Float[Array, "batch"]:
+    def __call__(self, x: Images, label: Int[Array, "batch"], train: bool) -> Float[Array, "batch"]:
+        del label
+        bias = self.bias or not self.batch_norm
         for stage, features in enumerate(stage_widths(x.shape[1:], self.base, self.width)):
-            x = Conv(features, 4, stride=2, use_bias=False, dtype=self.dtype)(x)
+            x = Conv(features, self.kernel, stride=2, use_bias=bias, dtype=self.dtype)(x)
             if stage:
-                x = batch_norm(train, self.axis_name, self.dtype)(x)
+                x = _norm(self, train)(x)
             x = nn.leaky_relu(x, 0.2)
         x = x.reshape(len(x), -1)
-        logits = nn.Dense(1, use_bias=False, kernel_init=_INIT, dtype=self.dtype)(x)
+        logits = nn.Dense(1, use_bias=bias, kernel_init=_INIT, dtype=self.dtype)(x)
         return logits.astype(jnp.float32)[:, 0]
 
 
@@ -77,3 +91,13 @@ def stage_widths(sample_shape: tuple[int, ...], base: int, width: int) -> list[i
             f"makes {', '.join(str(size) for size in sizes[:6])}, ... pixels a side"
         )
     return [width << stage for stage in range(sizes.index(side) + 1)]
+
+
+def _norm(module: nn.Module, train: bool):
+    if not module.batch_norm:
+        return lambda x: x
+    return batch_norm(train, module.axis_name, module.dtype, scale_init=_around_one)
+
+
+def _around_one(key, shape, dtype=jnp.float32):
+    return 1 + 0.02 * jax.random.normal(key, shape, dtype)

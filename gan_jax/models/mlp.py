@@ -5,27 +5,34 @@ import math
 import jax.numpy as jnp
 from flax import linen as nn
 from flax.typing import Dtype
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from gan_jax.models.layers import ACTIVATIONS, batch_norm
+from gan_jax.models.layers import ACTIVATIONS, batch_norm, initializer, minibatch_std, squash
 
 
 class Generator(nn.Module):
-    """z [B, dim] -> samples [B, *sample_shape]; images in [-1, 1] by tanh, vectors unbounded."""
+    """z [B, dim] -> samples [B, *sample_shape]; images within the pixel range, vectors anywhere."""
 
     sample_shape: tuple[int, ...]
     hidden: tuple[int, ...]
     activation: str
-    batch_norm: bool
+    initializer: str
+    batch_norm: str
+    batch_norm_decay: float
+    batch_norm_eps: float
+    pixel_range: str = "signed"
     dtype: Dtype = jnp.float32
     axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, z: Float[Array, "batch dim"], train: bool) -> Float[Array, "batch ..."]:
+    def __call__(
+        self, z: Float[Array, "batch dim"], label: Int[Array, "batch"], train: bool
+    ) -> Float[Array, "batch ..."]:
+        del label
         x = _hidden_layers(self, z, train)
-        x = nn.Dense(math.prod(self.sample_shape), dtype=self.dtype)(x)
+        x = _dense(self, math.prod(self.sample_shape))(x)
         x = x.astype(jnp.float32).reshape(-1, *self.sample_shape)
-        return jnp.tanh(x) if len(self.sample_shape) == 3 else x
+        return squash(x, self.pixel_range) if len(self.sample_shape) == 3 else x
 
 
 class Discriminator(nn.Module):
@@ -33,20 +40,43 @@ class Discriminator(nn.Module):
 
     hidden: tuple[int, ...]
     activation: str
-    batch_norm: bool
+    initializer: str
+    batch_norm: str
+    batch_norm_decay: float
+    batch_norm_eps: float
+    minibatch_std: int = 0
     dtype: Dtype = jnp.float32
     axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, x: Float[Array, "batch ..."], train: bool) -> Float[Array, "batch"]:
+    def __call__(
+        self, x: Float[Array, "batch ..."], label: Int[Array, "batch"], train: bool
+    ) -> Float[Array, "batch"]:
+        del label
         x = _hidden_layers(self, x.reshape(len(x), -1), train)
-        return nn.Dense(1, dtype=self.dtype)(x).astype(jnp.float32)[:, 0]
+        if self.minibatch_std:
+            x = minibatch_std(x, self.minibatch_std)
+        return _dense(self, 1)(x).astype(jnp.float32)[:, 0]
 
 
 def _hidden_layers(module: nn.Module, x: Array, train: bool) -> Array:
+    def norm() -> nn.BatchNorm:
+        return batch_norm(
+            train, module.axis_name, module.dtype,
+            decay=module.batch_norm_decay, epsilon=module.batch_norm_eps,
+        )  # fmt: skip
+
     for units in module.hidden:
-        x = nn.Dense(units, use_bias=not module.batch_norm, dtype=module.dtype)(x)
-        if module.batch_norm:
-            x = batch_norm(train, module.axis_name, module.dtype)(x)
+        x = _dense(module, units, use_bias=module.batch_norm != "before")(x)
+        if module.batch_norm == "before":
+            x = norm()(x)
         x = ACTIVATIONS[module.activation](x)
+        if module.batch_norm == "after":
+            x = norm()(x)
     return x
+
+
+def _dense(module: nn.Module, units: int, use_bias: bool = True) -> nn.Dense:
+    return nn.Dense(
+        units, use_bias=use_bias, kernel_init=initializer(module.initializer), dtype=module.dtype
+    )

@@ -76,17 +76,24 @@ def densities(
 def modes(
     samples: Float[np.ndarray, "n 2"], centres: Float[np.ndarray, "modes 2"], std: float, step: int
 ) -> Pixels:
-    """Samples in the plane over circles of 3 standard deviations around the modes."""
+    """Samples in the plane over circles of 3 standard deviations around the modes.
+
+    Their `toys.coverage` is in the title.
+    """
     figure, axes = _figure(5.0, 5.0)
-    distance = np.linalg.norm(samples[:, None] - centres[None], axis=-1).min(axis=1)
-    close = distance <= 3 * std
+    close = toys.nearest_mode(samples, centres, std) >= 0
     axes.scatter(*samples[~close].T, s=3, color="tab:red", alpha=0.4, linewidths=0)
     axes.scatter(*samples[close].T, s=3, color="tab:green", alpha=0.4, linewidths=0)
     for x, y in centres:
         axes.add_patch(_circle((x, y), max(3 * std, 0.03)))
     reach = 1.3 * np.abs(centres).max()
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
-    axes.set_title(f"step {step:,}: {close.mean():.0%} of samples within 3 sigma of a mode")
+    found = toys.coverage(samples, centres, std)
+    axes.set_title(
+        f"step {step:,}: {found.modes} of {len(centres)} modes, "
+        f"{found.high_quality:.0%} of samples within 3 sigma",
+        fontsize=9,
+    )
     return _render(figure)
 
 

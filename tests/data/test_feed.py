@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax.config import Dataset
+from gan_jax.config import Boost, Config, Dataset
 from gan_jax.data import feed, sources
 from gan_jax.data.folder import Folder
 
@@ -53,10 +53,10 @@ def test_a_feed_goes_on_from_any_step(folder):
 
 
 def test_the_limit_decides_between_resident_and_streamed(folder):
-    fits = feed.open_feed(Dataset(resident_mb=1), folder, 0, 8, 1)
+    fits = feed.open_feed(Config(batch_size=8, dataset=Dataset(resident_mb=1)), folder)
     assert set(fits.constant) == {"image", "label"}
     assert fits.constant["image"].dtype == np.uint8
-    too_large = feed.open_feed(Dataset(resident_mb=0), folder, 0, 8, 1)
+    too_large = feed.open_feed(Config(batch_size=8, dataset=Dataset(resident_mb=0)), folder)
     assert too_large.constant == ()
 
 
@@ -79,3 +79,15 @@ def test_a_damaged_image_met_while_streaming_is_named(tmp_path):
 def test_sources_in_memory_are_not_copied():
     source = sources.open_source(Dataset(name="ring_2d"))
     assert feed.read_all(source)["image"] is source.images
+
+
+def test_boosted_steps_have_more_updates_and_no_example_is_skipped_or_repeated():
+    boost = Boost(d_steps=5, first=2, every=4)
+    plan = feed.Plan(
+        seed=0, size=64, batch_size=2, rows=(0, 2), devices=1, d_steps=2, boost=boost
+    )  # fmt: skip
+    shapes = [plan.at(step).shape[1] for step in range(10)]
+    assert shapes == [5, 5, 2, 2, 5, 2, 2, 2, 5, 2]
+    assert [boost.before(step, 2) for step in range(4)] == [0, 5, 10, 12]
+    seen = np.concatenate([plan.at(step).ravel() for step in range(10)])
+    assert sorted(seen.tolist()) == list(range(64))[: len(seen)]

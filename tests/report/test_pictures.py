@@ -49,6 +49,20 @@ def test_densities_and_modes_draw():
     assert (far[..., 0] > far[..., 1].astype(int) + 40).sum() > 20
 
 
+def test_the_title_of_modes_counts_them_and_fits(monkeypatch):
+    figures = []
+    render = pictures._render
+    monkeypatch.setattr(
+        pictures, "_render", lambda figure: figures.append(figure) or render(figure)
+    )
+    points = toys.grid_modes()[[0, 0, 1, 2]] + np.array([[0, 0], [1, 0], [0, 0], [0.1, 0]])
+    pictures.modes(points, toys.grid_modes(), toys.GRID_STD, 1_000_000)
+    (figure,) = figures
+    title = figure.axes[0].title
+    assert title.get_text() == "step 1,000,000: 3 of 25 modes, 75% of samples within 3 sigma"
+    assert 0 <= title.get_window_extent().x0 < title.get_window_extent().x1 <= figure.bbox.x1
+
+
 def test_a_time_lapse_shows_first_and_last_and_no_more_than_asked(tmp_path):
     for step in range(30):
         pictures.save(np.full((4, 4, 3), 8 * step, np.uint8), tmp_path / f"step_{step:08d}.png")

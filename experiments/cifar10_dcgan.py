@@ -1,0 +1,33 @@
+"""DCGAN on CIFAR-10: the standard 32x32 baseline.
+
+  python launch.py --config=experiments/cifar10_dcgan.py --config.dataset.data_dir=DIR
+
+Source: Radford et al. 2016 for the networks, one halving fewer than at 64x64; the hyperparameters
+of StudioGAN's CIFAR10/DCGAN.yaml: Adam 2e-4, (.5, .999), batch 64, k = 2, 200,000 steps. Different
+from StudioGAN: its "deep_conv" networks have seven convolutions in D and an orthogonal start; a
+moving average of G.
+
+Measured: not run.
+"""
+
+from gan_jax.config import DCGAN, Config, Dataset, Ema, Latent, Optimizer
+
+
+def get_config() -> Config:
+    def network() -> DCGAN:
+        return DCGAN(width=64, base=4, optimizer=Optimizer(learning_rate=2e-4, b1=0.5, b2=0.999))
+
+    return Config(
+        steps=200_000,
+        batch_size=64,
+        d_steps=2,
+        loss="non_saturating",
+        dataset=Dataset(name="tfds:cifar10"),
+        latent=Latent(dim=100),
+        generator=network(),
+        discriminator=network(),
+        ema=Ema(decay=0.999),
+        log_every=100,
+        sample_every=1000,
+        checkpoint_every=1000,
+    )
