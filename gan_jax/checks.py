@@ -6,27 +6,28 @@ import jax
 
 from gan_jax import parallel
 from gan_jax.config import Config
-from gan_jax.data.sources import Source
 from gan_jax.errors import UsageError
 from gan_jax.penalties import OF_GRADIENTS
 from gan_jax.state import GANState
 
 
-def check(config: Config, source: Source, state: GANState) -> None:
+def check(config: Config, sample_shape: tuple[int, ...], num_classes: int, state: GANState) -> None:
     """Refuses what the mathematics or the data forbid.
 
     Args:
       config: valid field by field.
-      source: of its data.
+      sample_shape: of one example of its data.
+      num_classes: of its data; 0 where they have no labels.
       state: the shapes of its state.
 
     Raises:
       UsageError: names the field, why it cannot be, and what can.
     """
+    images = len(sample_shape) == 3
     for problem in (
         *_of_the_critic(config, state),
         *_of_batches(config),
-        *_of_data(config, source),
+        *_of_data(config, images, num_classes),
     ):
         raise UsageError(f"config.{problem}")
 
@@ -67,9 +68,8 @@ def _of_batches(config: Config) -> Iterator[str]:
         yield f"packing={config.packing}: gaussian_1d draws D over single points; take ring_2d"
 
 
-def _of_data(config: Config, source: Source) -> Iterator[str]:
-    images = len(source.shape) == 3
-    if config.conditional and not source.num_classes:
+def _of_data(config: Config, images: bool, num_classes: int) -> Iterator[str]:
+    if config.conditional and not num_classes:
         yield f"conditional=True: {config.dataset.name} has no labels"
     for name, value in (
         ("augment", config.augment),

@@ -84,7 +84,7 @@ def build(config: Config) -> Run:
     models = build_models(config, source.shape, parallel.AXIS, source.num_classes)
     initial = jax.jit(lambda key: init_state(config, models, source.shape, key))
     state = jax.eval_shape(initial, prng.root(config.seed))  # networks may refuse the shape
-    checks.check(config, source, state)
+    checks.check(config, source.shape, source.num_classes, state)
     step = make_train_step(config, models, parallel.AXIS)
     return Run(config, source, models, initial, step)
 

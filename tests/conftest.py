@@ -3,6 +3,10 @@
 import os
 import pathlib
 
+# The tests compile much and compute little: without LLVM's optimisations they take half the time.
+# What they launch is compiled as a user's run is.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+
 import jax
 import pytest
 from absl import flags

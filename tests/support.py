@@ -63,16 +63,17 @@ class Launcher:
 
     def __init__(self, cache_dir: pathlib.Path):
         self._environment = os.environ | {
+            "XLA_FLAGS": "",
             "JAX_COMPILATION_CACHE_DIR": str(cache_dir),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         }
 
-    def start(self, *arguments, devices=1, program="launch.py") -> subprocess.Popen:
+    def start(self, *arguments, devices=1, program="launch.py", folder=ROOT) -> subprocess.Popen:
         command = [sys.executable, program, *map(str, arguments)]
         environment = self._environment | {"JAX_NUM_CPU_DEVICES": str(devices)}
         return subprocess.Popen(
-            command, cwd=ROOT, env=environment, text=True,
+            command, cwd=folder, env=environment, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 

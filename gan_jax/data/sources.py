@@ -1,6 +1,7 @@
 """Where real data come from: what a source is, and the one that a config names."""
 
 import hashlib
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -73,13 +74,9 @@ def open_source(dataset: Dataset) -> Source:
         return Tfds(rest, dataset.split, dataset.data_dir, dataset.image_size, dataset.channels)
     if kind == "folder" and rest:
         return Folder(rest, dataset.image_size, dataset.channels)
-    if dataset.name == "digits":
-        return _digits(dataset)
-    if dataset.name == "stacked_mnist":
-        return _stacked_mnist(dataset)
-    if dataset.name in toys.POINTS:
-        return Arrays(toys.POINTS[dataset.name]())
-    names = ("digits", "stacked_mnist", *toys.POINTS, "tfds:NAME", "folder:PATH")
+    if dataset.name in SOURCES:
+        return SOURCES[dataset.name](dataset)
+    names = (*SOURCES, "tfds:NAME", "folder:PATH")
     hint = nearest(dataset.name, (*names, "tfds:mnist", "tfds:cifar10"))
     raise UsageError(f"config.dataset.name={dataset.name!r}: takes {' | '.join(names)}{hint}")
 
@@ -106,3 +103,12 @@ def _stacked_mnist(dataset: Dataset) -> StackedMnist:
             "or 0, which means 3"
         )
     return StackedMnist(dataset.split, dataset.data_dir, dataset.image_size)
+
+
+SOURCES: dict[str, Callable[[Dataset], Source]] = {
+    "digits": _digits,
+    "stacked_mnist": _stacked_mnist,
+    "gaussian_1d": lambda dataset: Arrays(toys.gaussian_1d()),
+    "ring_2d": lambda dataset: Arrays(toys.mixture("ring_2d")),
+    "grid_2d": lambda dataset: Arrays(toys.mixture("grid_2d")),
+}

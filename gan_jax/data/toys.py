@@ -81,7 +81,7 @@ def gaussian_1d_density(x: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
     return np.exp(-0.5 * z**2) / (GAUSSIAN_STD * np.sqrt(2 * np.pi))
 
 
-def _mixture(name: str) -> Float32[np.ndarray, "n 2"]:
+def mixture(name: str) -> Float32[np.ndarray, "n 2"]:
     """`NUM_POINTS` draws, equally many around each centre but for the remainder."""
     centres, std = MODES[name][0](), MODES[name][1]
     noise = _standard_normal(name, NUM_POINTS * 2).reshape(NUM_POINTS, 2)
@@ -93,10 +93,3 @@ def _standard_normal(name: str, size: int) -> Float[np.ndarray, "size"]:
     bits = prng.host_bits(0, name, 0, size)
     uniform = ((bits >> np.uint64(11)).astype(np.float64) + 0.5) / 2.0**53
     return special.ndtri(uniform)
-
-
-POINTS = {
-    "gaussian_1d": gaussian_1d,
-    "ring_2d": lambda: _mixture("ring_2d"),
-    "grid_2d": lambda: _mixture("grid_2d"),
-}

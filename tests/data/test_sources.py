@@ -205,14 +205,14 @@ def test_real_faces(real_data):
 
 
 def test_toys_have_the_moments_of_their_densities():
-    line = toys.POINTS["gaussian_1d"]()
+    line = toys.gaussian_1d()
     assert line.mean() == pytest.approx(toys.GAUSSIAN_MEAN, abs=0.01)
     assert line.std() == pytest.approx(toys.GAUSSIAN_STD, abs=0.01)
     x = np.linspace(-4, 6, 1001)
     assert np.trapezoid(toys.gaussian_1d_density(x), x) == pytest.approx(1, abs=1e-6)
     for name, count in (("ring_2d", 8), ("grid_2d", 25)):
         centres, std = toys.MODES[name]
-        points = toys.POINTS[name]()
+        points = toys.mixture(name)
         distance = np.linalg.norm(points[:, None] - centres()[None], axis=-1)
         assert (
             np.bincount(distance.argmin(1), minlength=count).tolist() == [100_000 // count] * count
@@ -222,4 +222,4 @@ def test_toys_have_the_moments_of_their_densities():
 
 
 def test_toys_are_the_same_in_every_run():
-    assert np.array_equal(toys.POINTS["ring_2d"](), toys.POINTS["ring_2d"]())
+    assert np.array_equal(toys.mixture("ring_2d"), toys.mixture("ring_2d"))

@@ -34,13 +34,13 @@ def test_colour_stays_colour_and_large_images_their_size():
 
 def test_densities_and_modes_draw():
     x = np.linspace(-3, 5, 101)
-    samples = toys.POINTS["gaussian_1d"]()[:500]
+    samples = toys.gaussian_1d()[:500]
     drawn = pictures.densities(samples, x, np.full_like(x, 0.5), 10)
     assert drawn.shape == (400, 700, 3)
     assert drawn.std() > 10
     collapsed = pictures.densities(np.zeros((500, 1), np.float32), x, np.full_like(x, 0.5), 10)
     assert not np.array_equal(drawn, collapsed)
-    points = toys.POINTS["ring_2d"]()[:500]
+    points = toys.mixture("ring_2d")[:500]
     ring = pictures.modes(points, toys.ring_modes(), toys.RING_STD, 3)
     assert ring.shape == (500, 500, 3)
     green = (ring[..., 1] > ring[..., 0].astype(int) + 40).sum()

@@ -1,0 +1,46 @@
+"""Twenty-five Gaussians on a grid: half of the modes lost, and found again by R1 and R2.
+
+  python launch.py --config=experiments/grid_2d.py
+  python launch.py --config=experiments/grid_2d.py:penalty
+  python launch.py --config=experiments/grid_2d.py:packing
+
+Source: the grid of Lin et al. 2018 (PacGAN), after Srivastava et al. 2017: {-4, -2, 0, 2, 4}^2,
+standard deviation .05. The networks and rates are ours. The variants change one thing: `penalty`
+takes the relativistic pairing loss with R1 and R2, gamma 1 (Huang et al. 2024); with `packing`, D
+judges three samples together, of three times the batch. Pictures show 2,500 samples, green within
+three standard deviations of a mode.
+
+Measured: not yet.
+"""
+
+from gan_jax.config import MLP, Config, Dataset, Ema, Latent, Optimizer, Penalty, Schedule
+
+VARIANTS = ("plain", "penalty", "packing")
+
+
+def get_config(variant: str = "plain") -> Config:
+    def network() -> MLP:
+        return MLP(
+            hidden=(256, 256, 256),
+            initializer="he_normal",
+            optimizer=Optimizer(learning_rate=5e-4, b1=0.5),
+        )
+
+    packing = 3 if variant == "packing" else 1
+    penalised = variant == "penalty"
+    return Config(
+        steps=12_000,
+        batch_size=256 * packing,
+        packing=packing,
+        loss="relativistic_pairing" if penalised else "non_saturating",
+        penalty=Penalty(name="r1_r2", weight=1.0) if penalised else Penalty(),
+        schedule=Schedule(name="cosine"),
+        dataset=Dataset(name="grid_2d"),
+        latent=Latent(dim=2),
+        generator=network(),
+        discriminator=network(),
+        ema=Ema(decay=0.995),
+        sample_every=500,
+        checkpoint_every=2000,
+        log_every=100,
+    )
