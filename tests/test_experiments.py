@@ -116,7 +116,7 @@ def real(dataset, data_dir):
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_two_real_steps_at_reduced_width(name, tmp_path, request):
     config = load(name)
-    config.steps, config.batch_size, config.num_samples = 2, 16, 4
+    config.steps, config.batch_size, config.num_samples = 2, 16 * config.packing, 4
     config.d_steps, config.d_boost.d_steps = min(config.d_steps, 2), min(config.d_boost.d_steps, 3)
     if config.dataset.name in ("tfds:imagenet2012", "folder:faces", "stacked_mnist") or (
         config.dataset.name.startswith("tfds:")
