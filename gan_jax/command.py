@@ -148,7 +148,7 @@ def _load(path: str) -> Config:
     file, variant = _split(path)
     if not pathlib.Path(file).is_file():
         hint = nearest(file, _experiment_files())
-        raise UsageError(f"--config={path}: no such file{hint}; there are {_experiments()}")
+        raise UsageError(f"--config={path}: no such file{hint}; there is {_experiments()}")
     if not file.endswith(".py") or ":" in file:
         raise UsageError(
             f"--config={path}: takes a Python file, with no ':' in its path, such as "
@@ -194,4 +194,7 @@ def _experiment_files() -> list[str]:
 
 
 def _experiments() -> str:
-    return ", ".join(_experiment_files()) or "one that defines get_config()"
+    files = _experiment_files()
+    first = "experiments/digits_dcgan.py"
+    more = f"{first} or another of the {len(files)} in experiments/"
+    return more if first in files else "one that defines get_config()"

@@ -7,6 +7,7 @@ generator updates; `batch_size` counts real images per discriminator update over
 import dataclasses
 import difflib
 import math
+import textwrap
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
@@ -490,8 +491,10 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
 def describe(config: Config) -> str:
     """Every setting of a config: its name, value and meaning. For --help."""
+    tab = 6 * " "
     return "\n".join(
-        f"  --{path}={value}\n      {field.metadata['meaning']}"
+        f"  --{path}={value}\n"
+        + textwrap.fill(field.metadata["meaning"], 100, initial_indent=tab, subsequent_indent=tab)
         for path, field, value in walk(config)
     )
 

@@ -77,8 +77,8 @@ class Launcher:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
-    def __call__(self, *arguments, devices=1) -> subprocess.CompletedProcess:
-        process = self.start(*arguments, devices=devices)
+    def __call__(self, *arguments, **options) -> subprocess.CompletedProcess:
+        process = self.start(*arguments, **options)
         out, err = process.communicate(timeout=300)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 

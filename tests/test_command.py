@@ -7,7 +7,7 @@ import pytest
 
 from gan_jax import command
 from gan_jax.errors import UsageError
-from support import TINY_FLAGS
+from support import ROOT, TINY_FLAGS
 
 DIGITS = "--config=experiments/digits_dcgan.py"
 
@@ -42,7 +42,7 @@ MISTAKES = {
     "unknown loss": ((DIGITS, "--config.loss=minmax"), 1, "did you mean minimax?"),
     "unknown data set": (
         (DIGITS, "--config.dataset.name=digit"), 1,
-        "config.dataset.name='digit': takes digits | gaussian_1d | ring_2d | grid_2d | tfds:NAME",
+        "config.dataset.name='digit': takes digits | stacked_mnist | gaussian_1d | ring_2d",
     ),
     "unprepared": (
         (DIGITS, "--config.dataset.name=tfds:mnist", "--config.dataset.data_dir=/nowhere"), 1,
@@ -71,6 +71,21 @@ MISTAKES = {
     "a version that is none": (
         (DIGITS, "--config.dataset.name=tfds:mnist:9.9.9"), 1, "TFDS cannot open it",
     ),
+    "unknown variant": (
+        ("--config=experiments/ring_2d.py:packings",), 1,
+        "experiments/ring_2d.py has plain | packing | minibatch_std; did you mean packing?",
+    ),
+    "a variant of a file that has none": (
+        (f"{DIGITS}:fast",), 1, "experiments/digits_dcgan.py has no variants",
+    ),
+    "BatchNorm under a penalty": (
+        (DIGITS, "--config.penalty.name=wgan_gp"), 1,
+        "config.penalty.name='wgan_gp': is about D's gradient at one sample, and BatchNorm",
+    ),
+    "classes for a family without": (
+        (DIGITS, "--config.conditional=true"), 1, "the family dcgan of config.generator knows no",
+    ),
+    "unknown augmentation": ((DIGITS, "--config.augment=colour"), 1, "did you mean color?"),
     "two averages": ((DIGITS, "--config.ema.half_life=100"), 1, "set one of the two"),
 }  # fmt: skip
 
@@ -139,6 +154,17 @@ def test_overrides_reach_the_run(launch, tmp_path):
     assert (saved["seed"], saved["loss"]) == (7, "least_squares")
     assert saved["generator"]["optimizer"]["b1"] == 0.0
     assert saved["discriminator"]["optimizer"]["b1"] == 0.5  # each player has its own
+
+
+def test_a_variant_has_a_run_of_its_own(launch, tmp_path):
+    config = ("--config.steps=1", "--config.batch_size=8", "--config.num_samples=4")
+    ended = launch(
+        f"--config={ROOT}/experiments/ring_2d.py:packing", *config, folder=tmp_path,
+        program=ROOT / "launch.py",
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    saved = json.loads((tmp_path / "runs" / "ring_2d-packing" / "config.json").read_text())
+    assert saved["packing"] == 2
 
 
 def test_the_experiment_is_the_last_that_config_names():

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from docs import recipes
 from gan_jax import checks, command, parallel, prng
 from gan_jax.config import DCGAN, R3GAN, CS231n, ResNetDiscriminator, ResNetGenerator, validate
 from gan_jax.state import build_models, init_state
@@ -14,17 +15,6 @@ from gan_jax.train import train
 from support import ROOT, json_lines
 
 FILES = sorted(path.stem for path in (ROOT / "experiments").glob("*.py"))
-DATA = {  # shape where the config says nothing, classes
-    "digits": ((8, 8, 1), 10),
-    "tfds:mnist": ((28, 28, 1), 10),
-    "tfds:cifar10": ((32, 32, 3), 10),
-    "tfds:imagenet2012": ((None, None, 3), 1000),
-    "folder:faces": ((None, None, 3), 0),
-    "stacked_mnist": ((28, 28, 3), 1000),
-    "gaussian_1d": ((1,), 0),
-    "ring_2d": ((2,), 0),
-    "grid_2d": ((2,), 0),
-}
 
 
 def path_of(name):
@@ -32,11 +22,8 @@ def path_of(name):
 
 
 def variants(name):
-    text = pathlib.Path(path_of(name)).read_text()
-    if "VARIANTS = " not in text:
-        return [name]
-    listed = text.split("VARIANTS = ")[1].split(")")[0].strip("(\n ")
-    return [name, *(f"{name}.py:{each.strip()[1:-1]}" for each in listed.split(",")[1:])]
+    listed = getattr(recipes.load(pathlib.Path(path_of(name))), "VARIANTS", ("",))
+    return [name, *(f"{name}.py:{variant}" for variant in listed[1:])]
 
 
 EXPERIMENTS = [each for name in FILES for each in variants(name)]
@@ -44,13 +31,6 @@ EXPERIMENTS = [each for name in FILES for each in variants(name)]
 
 def load(name):
     return command._load(path_of(name) if ":" not in name else f"{ROOT}/experiments/{name}")
-
-
-def data_of(config):
-    """(shape, classes) of data that need not be there."""
-    shape, num_classes = DATA[config.dataset.name]
-    size = config.dataset.image_size
-    return (size, size, shape[2]) if size else shape, num_classes
 
 
 def test_there_is_an_experiment_for_every_system():
@@ -76,7 +56,7 @@ def test_state_and_step_have_shapes(name):
     """The whole at its real size, abstractly: nothing of it is computed."""
     config, root = load(name), prng.root(0)
     validate(config)
-    shape, num_classes = data_of(config)
+    shape, num_classes = recipes.data(config)
     networks = build_models(config, shape, parallel.AXIS, num_classes)
     state = jax.eval_shape(lambda key: init_state(config, networks, shape, key), root)
     checks.check(config, shape, num_classes, state)
