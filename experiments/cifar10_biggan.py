@@ -9,8 +9,8 @@ which each block sees its 20, orthogonal start, attention over 16x16, 96 channel
 loss, k = 5, batch 64, Adam 2e-4 with (.5, .999), moving average .9999 from step 1,000. Pictures
 draw z truncated at .5. Variant `script`: ajbrock/BigGAN-PyTorch, scripts/launch_cifar_ema.sh: own
 embeddings, z of 128, weights N(0, .02), no attention, k = 4, batch 50, (0, .999), 500 epochs, which
-are 125,000 steps. Different from both: biases start at 0; D sees real and fake in two passes, with
-a power iteration each; the script's pictures normalise by the batch.
+are 125,000 steps. Different from both: biases and class shifts start at 0; D sees real and fake in
+two passes, with a power iteration each; the script's pictures normalise by the batch.
 
 Measured: not run.
 """
@@ -36,7 +36,12 @@ def get_config(variant: str = "hierarchical") -> Config:
             "initializer": "orthogonal" if hierarchical else "normal",
             "spectral_norm": True,
             "attention": 16 if hierarchical else 0,
-            "optimizer": Optimizer(learning_rate=2e-4, b1=0.5 if hierarchical else 0.0, b2=0.999),
+            "optimizer": Optimizer(
+                learning_rate=2e-4,
+                b1=0.5 if hierarchical else 0.0,
+                b2=0.999,
+                eps=1e-6 if hierarchical else 1e-8,
+            ),
         }
 
     return Config(

@@ -15,7 +15,9 @@ from gan_jax.config import DCGAN, Config, Dataset, Ema, Latent, Optimizer
 
 def get_config() -> Config:
     def network() -> DCGAN:
-        return DCGAN(width=64, base=4, optimizer=Optimizer(learning_rate=2e-4, b1=0.5, b2=0.999))
+        return DCGAN(
+            width=64, base=4, optimizer=Optimizer(learning_rate=2e-4, b1=0.5, b2=0.999, eps=1e-6)
+        )
 
     return Config(
         steps=200_000,

@@ -42,7 +42,7 @@ def get_config() -> Config:
             head_bias=False,
             optimizer=optimizer(),
         ),
-        schedule=Schedule(name="linear"),
+        schedule=Schedule(name="linear", learning_rate=0.0),
         log_every=100,
         sample_every=1000,
         checkpoint_every=1000,

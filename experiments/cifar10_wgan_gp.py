@@ -40,7 +40,7 @@ def get_config() -> Config:
         discriminator=ResNetDiscriminator(
             channels=(128, 128, 128, 128), pool="mean", optimizer=optimizer()
         ),
-        schedule=Schedule(name="linear"),
+        schedule=Schedule(name="linear", learning_rate=0.0),
         log_every=100,
         sample_every=1000,
         checkpoint_every=1000,

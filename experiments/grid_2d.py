@@ -34,7 +34,7 @@ def get_config(variant: str = "plain") -> Config:
         packing=packing,
         loss="relativistic_pairing" if penalised else "non_saturating",
         penalty=Penalty(name="r1_r2", weight=1.0) if penalised else Penalty(),
-        schedule=Schedule(name="cosine"),
+        schedule=Schedule(name="cosine", learning_rate=0.0),
         dataset=Dataset(name="grid_2d"),
         latent=Latent(dim=2),
         generator=network(),

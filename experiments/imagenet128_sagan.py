@@ -5,9 +5,10 @@
 Source: Zhang et al. 2019 as ajbrock/BigGAN-PyTorch has it, scripts/launch_SAGAN_bs128x2_ema.sh. The
 same: both networks (an embedding for each BatchNorm, attention over 64x64, spectral norm in both),
 Glorot weights, hinge loss, k = 1, batch 256, Adam 1e-4 for G and 4e-4 for D with (0, .999), moving
-average .9999 from step 2,000, 1,000,000 steps. Different: the script makes its batch of two halves
-by accumulating gradients, ours is whole; biases start at 0; the code gives one power iteration to
-D's joined real and fake pass, ours one to each.
+average .9999 from step 2,000, 1,000,000 steps. Different: weights within blocks start larger by the
+root of 2, as SNGAN's, and class gains and shifts at N(0, .02) and 0; the script makes its batch of
+two halves by accumulating gradients, ours is whole; other biases start at 0; the code gives one
+power iteration to D's joined real and fake pass, ours one to each.
 
 Measured: not run; init and step are evaluated abstractly in the tests.
 """

@@ -14,7 +14,7 @@ deviations of a mode.
 Measured: not yet.
 """
 
-from gan_jax.config import MLP, Config, Dataset, Ema, Latent, MLPDiscriminator, Optimizer
+from gan_jax.config import MLP, Config, Dataset, Latent, MLPDiscriminator, Optimizer
 
 VARIANTS = ("plain", "packing", "minibatch_std")
 
@@ -33,7 +33,6 @@ def get_config(variant: str = "plain") -> Config:
             minibatch_std=4 if variant == "minibatch_std" else 0,
             optimizer=Optimizer(learning_rate=1e-3, b1=0.9),
         ),
-        ema=Ema(decay=0.995),
         sample_every=250,
         checkpoint_every=1000,
         log_every=100,

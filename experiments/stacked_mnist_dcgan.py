@@ -1,4 +1,4 @@
-"""DCGAN on Stacked MNIST: many of its 1,000 modes are lost; packing brings them back.
+"""DCGAN on Stacked MNIST, whose 1,000 modes can be counted: plain, and with PacGAN's packing.
 
   python launch.py --config=experiments/stacked_mnist_dcgan.py --config.dataset.data_dir=DIR
   python launch.py --config=experiments/stacked_mnist_dcgan.py:packing --config.dataset.data_dir=DIR

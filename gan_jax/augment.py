@@ -38,7 +38,8 @@ def translation(key: Key[Array, ""], image: Image) -> Image:
         # A matrix of zeros and ones: gathers would differentiate to slow scatters.
         places = jnp.arange(side)
         move = (places[:, None] + shift == places[None]).astype(image.dtype)
-        shifted = jnp.moveaxis(jnp.tensordot(move, shifted, (1, axis)), 0, axis)
+        exact = jax.lax.Precision.HIGHEST  # pixels are moved, not rounded
+        shifted = jnp.moveaxis(jnp.tensordot(move, shifted, (1, axis), precision=exact), 0, axis)
     return shifted
 
 

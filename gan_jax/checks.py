@@ -40,15 +40,19 @@ def _of_the_critic(config: Config, state: GANState) -> Iterator[str]:
             "makes D(x) depend on the whole batch; take a discriminator without "
             "(config.discriminator.batch_norm)"
         )
-    lipschitz = penalty.name in {"wgan_gp", "dragan"} or penalty.clip or "sigma" in variables
+    two_sided = penalty.name in {"wgan_gp", "dragan"} and penalty.weight > 0
+    lipschitz = two_sided or penalty.clip or "sigma" in variables
     if config.loss == "wasserstein" and not lipschitz:
         yield (
             "loss='wasserstein': has no minimum unless D is Lipschitz; set config.penalty.name to "
             "wgan_gp, config.penalty.clip to 0.01, or take a discriminator with spectral_norm"
         )
-    if config.d_updates == "separate" and penalty.name != "none":
-        yield "d_updates='separate': goes with no penalty, which is about both halves"
-    if config.loss == "relativistic_pairing" and config.d_updates == "separate":
+    separate = config.d_updates == "separate"
+    if separate and (penalty.name != "none" or config.discriminator.orthogonal):
+        yield "d_updates='separate': goes with no penalty, which both updates would have"
+    if separate and variables:
+        yield "d_updates='separate': goes with no BatchNorm or spectral norm in D"
+    if separate and config.loss == "relativistic_pairing":
         yield "d_updates='separate': relativistic_pairing compares real with fake in one update"
     if config.loss == "relativistic_pairing" and config.g_batch_ratio > 1:
         yield f"g_batch_ratio={config.g_batch_ratio}: relativistic_pairing pairs real with fake"
@@ -64,8 +68,13 @@ def _of_batches(config: Config) -> Iterator[str]:
             yield f"{name}={size}: does not divide a device's {share} examples of a batch"
     if config.packing > 1 and config.conditional:
         yield f"packing={config.packing}: D judges one class at a time, so not with conditional"
-    if config.packing > 1 and config.dataset.name == "gaussian_1d":
-        yield f"packing={config.packing}: gaussian_1d draws D over single points; take ring_2d"
+    several = config.packing > 1 or getattr(config.discriminator, "minibatch_std", 0)
+    if several and config.dataset.name == "gaussian_1d":
+        yield "dataset.name='gaussian_1d': draws D over single points, and this D judges several"
+    if config.ema.half_life and config.d_boost.d_steps:
+        yield "ema.half_life: steps with d_boost see more images than others; give ema.decay"
+    if not config.d_boost.d_steps and (config.d_boost.first or config.d_boost.every):
+        yield "d_boost.d_steps=0: says how many updates a boosted step has; give it"
 
 
 def _of_data(config: Config, images: bool, num_classes: int) -> Iterator[str]:
@@ -78,6 +87,8 @@ def _of_data(config: Config, images: bool, num_classes: int) -> Iterator[str]:
     ):
         if value and not images:
             yield f"{name}={value!r}: is for images, and {config.dataset.name} has vectors"
+    if config.augment and config.dataset.pixel_range == "unit":
+        yield f"augment={config.augment!r}: its strengths are for dataset.pixel_range='signed'"
     if config.latent.truncation and config.latent.distribution == "uniform":
         yield "latent.truncation: is for the normal distribution, which has tails to cut"
 

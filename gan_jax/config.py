@@ -213,7 +213,9 @@ class ResNetGenerator(Network):
     )
     initializer: str = setting("glorot_uniform", "weights at the start", choices=INITIALIZERS)
     spectral_norm: bool = setting(False, "divide each weight by its largest singular value")
-    attention: int = setting(0, "side of the map that self-attention acts on; 0: none", at_least=0)
+    attention: int = setting(
+        0, "side of the map, the first such, that self-attention acts on; 0: none", at_least=0
+    )
     shared_dim: int = setting(
         0, "numbers in a class embedding that all BatchNorms share; 0: each has its own", at_least=0
     )
@@ -233,7 +235,9 @@ class ResNetDiscriminator(Network):
     down: int = setting(2, "of the blocks, the first so many halve the map", at_least=0, below=32)
     initializer: str = setting("glorot_uniform", "weights at the start", choices=INITIALIZERS)
     spectral_norm: bool = setting(False, "divide each weight by its largest singular value")
-    attention: int = setting(0, "side of the map that self-attention acts on; 0: none", at_least=0)
+    attention: int = setting(
+        0, "side of the map, the first such, that self-attention acts on; 0: none", at_least=0
+    )
     pool: str = setting("sum", "over the last map", choices=("sum", "mean"))
     head_bias: bool = setting(True, "whether the last, linear unit has a bias")
 
@@ -251,7 +255,6 @@ class R3GAN(Network):
     )
     blocks: int = setting(2, "residual blocks in a stage", at_least=1, below=1001)
     group_size: int = setting(16, "channels that a 3x3 convolution mixes", at_least=1)
-    embedding: int = setting(64, "numbers in G's class embedding", at_least=1)
 
 
 @dataclasses.dataclass(kw_only=True, slots=True)
@@ -282,9 +285,9 @@ class Schedule:
     )
     begin: int = setting(0, "the step that they move from", at_least=0)
     steps: int = setting(
-        0, "steps until they rest at the end; 0: as many as the run has", at_least=0
+        0, "steps until they rest; 0: to the end of the run, whose length is then fixed", at_least=0
     )
-    learning_rate: float = setting(0.0, "both learning rates at the end, as a factor", at_least=0)
+    learning_rate: float = setting(1.0, "both learning rates at the end, as a factor", at_least=0)
     b2: float = setting(
         0.0, "both players' b2 at the end; 0: it does not move", at_least=0, below=1
     )
@@ -321,7 +324,8 @@ class Boost:
 class Ema:
     """The moving average of G that samples are drawn from: a decay or a half-life, one of them.
 
-    At step t the decay is at most (1 + t) / (10 + t), so that the first samples are not G's birth.
+    At step t the decay is at most (1 + t) / (10 + t), so that the first samples are not G's birth;
+    where the average starts later, it is the decay itself from then on.
     """
 
     decay: float = setting(
@@ -463,6 +467,8 @@ def differences(config: Config, saved: dict[str, Any]) -> list[str]:
         now[path] = list(value) if isinstance(value, tuple) else value
         if field.metadata["resumable"]:
             resumable.add(path)
+    if config.schedule.name != "constant" and not config.schedule.steps:
+        resumable.remove("config.steps")  # the schedule is as long as the run
     then = dict(_flatten(saved))
     missing = object()
     return [

@@ -51,7 +51,7 @@ class Journal:
         start: int,
         manifest: dict[str, Any],
     ):
-        self._images_per_step = config.batch_size * config.d_steps
+        self._config = config
         self._checkpoints, self._paint, self._manifest = checkpoints, paint, manifest
         self._directory = directory
         self._digests = directory / "digests.jsonl"
@@ -90,11 +90,17 @@ class Journal:
         step, row = self._fetch()
         before, then = self._last
         now = time.perf_counter()
-        speed = (step - before) * self._images_per_step / (now - then) if step > before else 0.0
+        images = self._images(step) - self._images(before)
+        speed = images / (now - then) if step > before else 0.0
         row |= {"images_per_second": speed, "seconds": now - self._began}
         self._last = (step, now)
         self._metrics.write(step, row)
         self._progress.show(step, row)
+
+    def _images(self, step: int) -> int:
+        """Real images behind so many steps."""
+        config = self._config
+        return config.batch_size * config.d_boost.before(step, config.d_steps)
 
     def draw(self, state: GANState) -> None:
         """Writes the picture of a state."""

@@ -146,7 +146,8 @@ def squared_norms(critic: Callable[[Samples], Logits], x: Samples) -> Float[Arra
 def orthogonality(params: PyTree) -> Scalar:
     """sum over kernels of |W^T W * (1 - I)|_F^2, W of shape [inputs, outputs].
 
-    Brock et al. 2019, eq. 3. Their PyTorch code adds half its gradient; embeddings have no part.
+    Brock et al. 2019, eq. 3. Their PyTorch code adds half its gradient; embeddings have no part. A
+    transposed convolution's kernel is that of the convolution: its columns are its inputs.
     """
     total = jnp.float32(0)
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):

@@ -31,7 +31,8 @@ def digest(state: GANState) -> dict[str, Any]:
     """
     hashes = {
         f"{group}.{name}": _hash(part)
-        for group in ("generator", "discriminator", "ema")
+        for group in vars(state)
+        if group != "step"
         for name, part in vars(getattr(state, group)).items()
     }
     step = int(state.step)

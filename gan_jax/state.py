@@ -51,7 +51,7 @@ class Average:
 
 @struct.dataclass
 class GANState:
-    """A whole run at one moment; `step`, an int32 scalar, counts the generator updates behind it.
+    """A whole run at one moment; `step`, an int32 scalar, counts the steps behind it.
 
     Leaves are arrays on devices, NumPy arrays in host memory, or shapes: fields say no more.
     """

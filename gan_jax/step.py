@@ -48,7 +48,8 @@ def make_train_step(
       they are, and "label" [k, B]. Metrics are means over the global batch: both losses, the
       penalty without its weight (0 in a step that has none), D's mean logits, D's accuracies
       (shares of real and of fake images on the right side of the loss's boundary) and both gradient
-      norms; D's are those of the last of its k updates.
+      norms; D's are those of the last of its k updates, and of that on fakes where real and fake
+      have updates of their own.
 
     Raises:
       UsageError: if there is no such loss, penalty or augmentation.
@@ -95,11 +96,13 @@ def make_train_step(
             value += config.discriminator.orthogonal * penalties.orthogonality(params)
         return value, (moved, metrics)
 
-    def generator_loss(params, model_state, discriminator, z, label, real, real_label, keys):
+    def generator_loss(
+        params, model_state, discriminator, z, label, keys, real, real_label, real_keys
+    ):
         fake, moved = generate(params, model_state, z, label)
         d = discriminator.params, discriminator.model_state
         fake_logits, _ = judge(*d, fake, label, keys("augment fake"))
-        real_logits, _ = judge(*d, real, real_label, keys("augment real")[: len(real)])
+        real_logits, _ = judge(*d, real, real_label, real_keys("augment real"))
         value = loss.generator(real_logits, fake_logits)
         metrics = {"g_loss": value}
         if config.generator.orthogonal:
@@ -167,7 +170,7 @@ def make_train_step(
         for _ in range(config.g_steps):
             generator, g_metrics, g_norm = update(
                 generator, g_optimizer, state.step, generator_loss,
-                discriminator, z, label, real, real_label, g_keys,
+                discriminator, z, label, g_keys, real, real_label, keys_of(k, per_device),
             )  # fmt: skip
 
         state = GANState(
@@ -248,13 +251,13 @@ def _training_pass(module: nn.Module) -> Callable[..., tuple[Samples, PyTree]]:
 def _move_average(average: Average, generator: Player, step: Int[Array, ""], start: int) -> Average:
     """The decay grows as (1 + step) / (10 + step) up to its value, as in TensorFlow's average.
 
-    Without that, a thousand steps would still show the generator that the run was born with. Before
-    the step `start` it is 0.
+    Without that, a thousand steps would still show the generator that the run was born with. An
+    average that starts later needs none: before the step `start` the decay is 0.
     """
     moment = step.astype(jnp.float32)
     decay = jnp.minimum(average.decay, (1 + moment) / (10 + moment))
     if start:
-        decay = jnp.where(step < start, 0.0, decay)
+        decay = jnp.where(step < start, 0.0, average.decay)
     params, model_state = optax.incremental_update(
         (generator.params, generator.model_state),
         (average.params, average.model_state),

@@ -4,7 +4,11 @@ import pytest
 
 from gan_jax.config import (
     DCGAN,
+    R3GAN,
+    Boost,
+    CS231n,
     Dataset,
+    Ema,
     Latent,
     MLPDiscriminator,
     Optimizer,
@@ -47,7 +51,39 @@ FORBIDDEN = {
         lambda: tiny_mlp_config(packing=3), r"packing=3: does not divide a device's 4"),
     "packs in one dimension": (
         lambda: tiny_mlp_config(packing=2, dataset=Dataset(name="gaussian_1d")),
-        r"packing=2: gaussian_1d"),
+        r"gaussian_1d.*this D judges several"),
+    "groups in one dimension": (
+        lambda: tiny_mlp_config(
+            discriminator=MLPDiscriminator(minibatch_std=2), dataset=Dataset(name="gaussian_1d")),
+        r"gaussian_1d.*this D judges several"),
+    "halves for a D with statistics": (
+        lambda: tiny_config(d_updates="separate"), r"d_updates='separate'.*BatchNorm"),
+    "boosts without a number": (
+        lambda: tiny_mlp_config(d_boost=Boost(first=3)), r"d_boost\.d_steps=0"),
+    "a half-life under boosts": (
+        lambda: tiny_mlp_config(d_boost=Boost(d_steps=3, first=3), ema=Ema(half_life=100.0)),
+        r"ema\.half_life"),
+    "a bound of no weight": (
+        lambda: tiny_mlp_config(loss="wasserstein", penalty=Penalty(name="wgan_gp", weight=0.0)),
+        r"loss='wasserstein'.*Lipschitz"),
+    "attention where no map is": (
+        lambda: tiny_config(**(resnets() | {"generator": ResNetGenerator(
+            channels=(4, 4), attention=4)})), r"generator\.attention=4: its blocks give maps of 8"),
+    "attention over odd sides": (
+        lambda: tiny_config(**resnets(attention=3)), r"discriminator\.attention=3.*maps of 4"),
+    "images for vectors": (
+        lambda: tiny_mlp_config(discriminator=ResNetDiscriminator(channels=(4,), down=1)),
+        r"the family resnet is for images"),
+    "another family's images": (
+        lambda: tiny_config(discriminator=CS231n()), r"examples are \(8, 8, 1\).*cs231n"),
+    "no channels": (
+        lambda: tiny_config(**(resnets() | {"generator": ResNetGenerator(channels=())})),
+        r"generator\.channels=\(\)"),
+    "R3GAN without channels": (
+        lambda: tiny_config(generator=R3GAN(channels=())), r"generator\.channels=\(\)"),
+    "augmented pixels from 0 to 1": (
+        lambda: tiny_config(augment="color", dataset=Dataset(name="digits", pixel_range="unit")),
+        r"augment='color'.*signed"),
     "packs with classes": (
         lambda: tiny_config(packing=2, conditional=True, **resnets()), r"packing=2.*conditional"),
     "groups that devices cannot share": (

@@ -7,6 +7,7 @@ from gan_jax.config import (
     Config,
     Ema,
     Optimizer,
+    Schedule,
     as_dict,
     describe,
     differences,
@@ -109,6 +110,17 @@ def test_differences_leave_resumable_settings_aside():
     assert differences(changed("generator.width", 8), saved) == [
         "config.generator.width: saved 4, now 8"
     ]
+
+
+def test_a_run_whose_schedule_is_as_long_as_it_has_a_fixed_length():
+    for schedule, fixed in (
+        (Schedule(name="linear"), True),
+        (Schedule(name="linear", steps=50), False),
+        (Schedule(), False),
+    ):
+        saved = as_dict(tiny_config(schedule=schedule))
+        now = differences(tiny_config(schedule=schedule, steps=99), saved)
+        assert now == (["config.steps: saved 6, now 99"] if fixed else [])
 
 
 def test_differences_see_settings_that_came_or_went():

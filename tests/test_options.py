@@ -10,6 +10,8 @@ from gan_jax import latents, parallel, penalties, prng
 from gan_jax.config import (
     DCGAN,
     MLP,
+    R3GAN,
+    CS231n,
     Dataset,
     Ema,
     Latent,
@@ -41,8 +43,8 @@ def mlps(**options):
 
 
 def resnets(**options):
-    generator = {"channels": (8, 8), "spectral_norm": True, "attention": 8, "optimizer": sgd(1e-3)}
-    discriminator = {"channels": (8, 8), "down": 1, "spectral_norm": True, "optimizer": sgd(1e-3)}
+    generator = {"channels": (8, 8), "spectral_norm": True, "attention": 8, "optimizer": sgd(1e-2)}
+    discriminator = {"channels": (8, 8), "down": 1, "spectral_norm": True, "optimizer": sgd(1e-2)}
     settings = {
         "generator": ResNetGenerator(**generator),
         "discriminator": ResNetDiscriminator(**discriminator),
@@ -84,8 +86,8 @@ SPREAD = {
         lambda: tiny_config(
             loss="wasserstein", penalty=Penalty(name="wgan_gp"), d_steps=2,
             augment="color,translation,cutout",
-            generator=DCGAN(width=4, base=2, optimizer=sgd(1e-3)),
-            discriminator=DCGAN(width=4, base=2, batch_norm=False, optimizer=sgd(1e-3))),
+            generator=DCGAN(width=4, base=2, optimizer=sgd(1e-1)),
+            discriminator=ResNetDiscriminator(channels=(8, 8), down=1, optimizer=sgd(1e-3))),
     "packing and minibatch standard deviation":
         lambda: mlps(packing=2, discriminator=MLPDiscriminator(
             hidden=(12,), minibatch_std=2, optimizer=sgd())),
@@ -108,7 +110,8 @@ def test_four_devices_take_the_step_that_one_takes(name):
     mapped = jax.vmap(local, axis_name=parallel.AXIS, in_axes=(None, None, 1), out_axes=None)
     alone, metrics = jax.jit(step)(state, prng.root(0), batch)
     spread, spread_metrics = jax.jit(mapped)(state, prng.root(0), split)
-    assert differs(alone, state) > 1e-5
+    for player in ("generator", "discriminator"):
+        assert differs(getattr(alone, player).params, getattr(state, player).params) > 1e-4
     for (path, a), b in zip(
         jax.tree_util.tree_leaves_with_path(alone), jax.tree.leaves(spread), strict=True
     ):
@@ -245,7 +248,7 @@ def test_orthogonal_regularisation_moves_its_own_player():
 
 
 def test_a_schedule_changes_the_step_and_leaves_the_start_in_the_state():
-    config = mlps(schedule=Schedule(name="linear"), steps=4)
+    config = mlps(schedule=Schedule(name="linear", learning_rate=0.0), steps=4)
     _, state, step = born(config)
     jitted, batch = jax.jit(step), batch_of(config)
     moves = []
@@ -260,13 +263,15 @@ def test_a_schedule_changes_the_step_and_leaves_the_start_in_the_state():
 
 
 def test_the_average_is_the_live_generator_until_it_starts():
-    config = mlps(ema=Ema(decay=0.9, start=3))
+    config = mlps(ema=Ema(decay=0.999, start=3))
     _, state, step = born(config)
     jitted = jax.jit(step)
-    for moment, follows in ((0, True), (2, True), (3, False)):
+    for moment, kept in ((0, 0.0), (2, 0.0), (3, 0.999)):
         now = state.replace(step=jnp.int32(moment))
         after, _ = jitted(now, prng.root(0), batch_of(config))
-        assert (differs(after.ema.params, after.generator.params) < 1e-7) == follows
+        old, new = state.ema.params, after.generator.params
+        expected = jax.tree.map(lambda a, b, kept=kept: kept * a + (1 - kept) * b, old, new)
+        assert differs(after.ema.params, expected) < 1e-7
 
 
 def test_rmsprop_divides_by_the_root_of_the_mean_square_as_pytorch_does():
@@ -288,3 +293,39 @@ def test_truncated_latents_stay_within_their_bound_and_are_not_clipped_to_it():
     z = latents.draw(Latent(dim=4), keys, truncation=0.5)
     assert np.abs(z).max() < 0.5
     assert np.std(z) == pytest.approx(0.2837, rel=0.05)  # of N(0, 1) between -.5 and .5
+
+
+BFLOAT16 = {
+    "residual, classes, attention, spectral norm": lambda: (resnets(d_steps=2), (8, 8, 1)),
+    "R3GAN, R1 and R2": lambda: (
+        tiny_config(
+            loss="relativistic_pairing", penalty=Penalty(name="r1_r2"), conditional=True,
+            generator=R3GAN(channels=(8, 8)), discriminator=R3GAN(channels=(8, 8))), (8, 8, 3)),
+    "CS231n": lambda: (
+        tiny_config(generator=CS231n(width=2), discriminator=CS231n(width=2)), (28, 28, 1)),
+    "DCGAN, WGAN-GP, DiffAugment": lambda: (
+        tiny_config(
+            penalty=Penalty(name="wgan_gp"), augment="color,translation,cutout",
+            discriminator=DCGAN(width=4, base=2, batch_norm=False)), (8, 8, 3)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BFLOAT16)
+def test_in_bfloat16_networks_compute_coarsely_and_everything_that_lasts_is_float32(name):
+    config, shape = BFLOAT16[name]()
+    config.precision = "bfloat16"
+    networks = build_models(config, shape, None, CLASSES)
+    step = make_train_step(config, networks, None)
+    size = (config.d_steps, config.batch_size)
+    batch = {
+        "image": jax.ShapeDtypeStruct((*size, *shape), jnp.uint8),
+        "label": jax.ShapeDtypeStruct(size, jnp.int32),
+    }
+    with jax.numpy_dtype_promotion("standard"):  # flax's BatchNorm subtracts a float32 mean
+        state = jax.eval_shape(lambda: init_state(config, networks, shape, prng.root(0)))
+        after, metrics = jax.eval_shape(step, state, prng.root(0), batch)
+        text = str(jax.make_jaxpr(step)(state, prng.root(0), batch))
+    assert "bf16" in text
+    dtypes = [jax.tree.map(lambda leaf: leaf.dtype, tree) for tree in (state, after)]
+    assert dtypes[0] == dtypes[1]
+    assert {leaf.dtype for leaf in jax.tree.leaves(metrics)} == {jnp.dtype("float32")}

@@ -17,14 +17,16 @@ def test_a_constant_schedule_moves_nothing():
 
 @pytest.mark.parametrize(("step", "share"), [(0, 1), (50, 0.5), (75, 0.25), (100, 0), (200, 0)])
 def test_linear_falls_to_zero_over_the_run(step, share):
-    assert at(Schedule(name="linear"), step)["learning_rate"] == pytest.approx(2e-4 * share)
+    assert at(Schedule(name="linear", learning_rate=0.0), step)["learning_rate"] == pytest.approx(
+        2e-4 * share
+    )
 
 
 def test_it_moves_from_its_beginning_over_its_steps():
-    schedule = Schedule(name="linear", begin=40, steps=20)
+    schedule = Schedule(name="linear", begin=40, steps=20, learning_rate=0.0)
     rates = [at(schedule, step)["learning_rate"] / 2e-4 for step in (0, 40, 50, 60, 90)]
     assert rates == pytest.approx([1, 1, 0.5, 0, 0])
-    to_the_end = Schedule(name="linear", begin=40)
+    to_the_end = Schedule(name="linear", begin=40, learning_rate=0.0)
     assert at(to_the_end, 70)["learning_rate"] == pytest.approx(1e-4)
 
 

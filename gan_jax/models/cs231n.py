@@ -37,11 +37,7 @@ class Generator(nn.Module):
         self, z: Float[Array, "batch dim"], label: Int[Array, "batch"], train: bool
     ) -> Images:
         del label
-        if self.sample_shape != (28, 28, 1):
-            raise UsageError(
-                f"config.dataset.name: its images are {self.sample_shape}, and the family cs231n "
-                "is for (28, 28, 1); take dcgan"
-            )
+        _check(self.sample_shape)
 
         def active(x: Array) -> Array:
             return batch_norm(train, self.axis_name, self.dtype)(nn.relu(x))
@@ -58,16 +54,24 @@ class Discriminator(nn.Module):
 
     width: int
     dtype: Dtype = jnp.float32
-    axis_name: str | None = None
 
     @nn.compact
     def __call__(self, x: Images, label: Int[Array, "batch"], train: bool) -> Float[Array, "batch"]:
         del label, train
+        _check(x.shape[1:])
         for features in (self.width, 2 * self.width):
             x = Conv(features, 5, padding="VALID", kernel_init=_INIT, dtype=self.dtype)(x)
             x = max_pool(nn.leaky_relu(x, 0.01))
         x = nn.leaky_relu(_dense(self, 32 * self.width)(x.reshape(len(x), -1)), 0.01)
         return _dense(self, 1)(x).astype(jnp.float32)[:, 0]
+
+
+def _check(shape: tuple[int, ...]) -> None:
+    if shape != (28, 28, 1):
+        raise UsageError(
+            f"config.dataset.name: its examples are {shape}, and the family cs231n is for "
+            "(28, 28, 1) alone; take dcgan"
+        )
 
 
 def _dense(module: nn.Module, units: int) -> nn.Dense:

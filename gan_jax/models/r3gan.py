@@ -21,6 +21,7 @@ from gan_jax.models.layers import Conv, Images, fir_downsample, fir_upsample
 _SLOPE = 0.2
 _GAIN = math.sqrt(2 / (1 + _SLOPE**2))  # what the leaky ReLU takes of a variance, given back
 _EXPANSION = 2
+_EMBEDDING = 64  # numbers in G's class embedding
 
 
 class Generator(nn.Module):
@@ -30,10 +31,8 @@ class Generator(nn.Module):
     channels: tuple[int, ...]
     blocks: int
     group_size: int
-    embedding: int
     num_classes: int = 0
     dtype: Dtype = jnp.float32
-    axis_name: str | None = None
 
     @nn.compact
     def __call__(
@@ -43,7 +42,7 @@ class Generator(nn.Module):
         _check(self, self.sample_shape[:2], "generator")
         if self.num_classes:
             init = nn.initializers.normal(1 / math.sqrt(self.num_classes))
-            classes = nn.Embed(self.num_classes, self.embedding, embedding_init=init)
+            classes = nn.Embed(self.num_classes, _EMBEDDING, embedding_init=init)
             z = jnp.concatenate([z, classes(label)], axis=1)
         first, *rest = self.channels
         basis = self.param("basis", nn.initializers.normal(1.0), (4, 4, first))
@@ -63,10 +62,8 @@ class Discriminator(nn.Module):
     channels: tuple[int, ...]
     blocks: int
     group_size: int
-    embedding: int
     num_classes: int = 0
     dtype: Dtype = jnp.float32
-    axis_name: str | None = None
 
     @nn.compact
     def __call__(self, x: Images, label: Int[Array, "batch"], train: bool) -> Float[Array, "batch"]:
@@ -123,8 +120,8 @@ def _msr(gain: float) -> Callable[..., Any]:
 
 
 def _check(module: nn.Module, sides: tuple[int, ...], player: str) -> None:
-    side = 4 << (len(module.channels) - 1)
-    if sides != (side, side):
+    side = 4 << max(len(module.channels) - 1, 0)
+    if not module.channels or sides != (side, side):
         raise UsageError(
             f"config.{player}.channels={module.channels}: fits {side}x{side}, and the data are "
             f"{sides}; give one number for 4x4 and one for each doubling"

@@ -62,17 +62,20 @@ class Generator(nn.Module):
         x = normalized(dense, self.spectral_norm, train)(z).reshape(-1, 4, 4, first)
         for features, y in zip(rest, conditions, strict=True):
             x = self._block(x, features, y, train)
-            x = _attend(self, x, train)
+            if x.shape[1] == self.attention:
+                x = _attention(self)(x, train)
         x = nn.relu(batch_norm(train, self.axis_name, self.dtype)(x))
         return squash(_conv(self, self.sample_shape[-1], 3, train)(x), self.pixel_range)
 
     def _check(self, dim: int) -> None:
-        side, blocks = 4 << (len(self.channels) - 1), len(self.channels) - 1
-        if self.sample_shape[:2] != (side, side):
+        blocks = max(len(self.channels) - 1, 0)
+        side = 4 << blocks
+        if not self.channels or self.sample_shape[:2] != (side, side):
             raise UsageError(
                 f"config.generator.channels={self.channels}: makes {side}x{side}, and the data are "
                 f"{self.sample_shape}; give one number for 4x4 and one for each doubling"
             )
+        _check_attention(self.attention, [8 << n for n in range(blocks)], "generator")
         if (self.shared_dim or self.hierarchical) and not self.num_classes:
             raise UsageError(
                 "config.generator.shared_dim, .hierarchical: are about classes; set "
@@ -133,16 +136,15 @@ class Discriminator(nn.Module):
     axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, x: Images, label: Int[Array, "batch"], train: bool) -> Float[Array, "batch"]:
-        side = x.shape[1]
-        if self.down > len(self.channels) or side % (1 << self.down):
-            raise UsageError(
-                f"config.discriminator.down={self.down}: cannot halve {side} pixels so often in "
-                f"{len(self.channels)} blocks"
-            )
+    def __call__(
+        self, x: Float[Array, "batch ..."], label: Int[Array, "batch"], train: bool
+    ) -> Float[Array, "batch"]:
+        self._check(x.shape[1:])
+        attended = False
         for index, features in enumerate(self.channels):
             x = self._block(x, features, index, train)
-            x = _attend(self, x, train)
+            if x.shape[1] == self.attention and not attended:
+                x, attended = _attention(self)(x, train), True
         h = nn.relu(x).astype(jnp.float32)
         h = jnp.sum(h, axis=(1, 2)) if self.pool == "sum" else jnp.mean(h, axis=(1, 2))
         head = nn.Dense(1, use_bias=self.head_bias, kernel_init=initializer(self.initializer))
@@ -156,6 +158,20 @@ class Discriminator(nn.Module):
             )
             logits += jnp.sum(normalized(table, self.spectral_norm, train)(label) * h, axis=1)
         return logits
+
+    def _check(self, shape: tuple[int, ...]) -> None:
+        if len(shape) != 3:
+            raise UsageError(
+                f"config.dataset.name: its data are vectors of shape {shape}, and the family "
+                "resnet is for images; take the family mlp for both players"
+            )
+        if not 0 < len(self.channels) >= self.down or shape[0] % (1 << self.down):
+            raise UsageError(
+                f"config.discriminator.down={self.down}: cannot halve {shape[0]} pixels so often "
+                f"in {len(self.channels)} blocks"
+            )
+        sides = [shape[0] >> min(n + 1, self.down) for n in range(len(self.channels))]
+        _check_attention(self.attention, sides, "discriminator")
 
     def _block(self, x: Images, features: int, index: int, train: bool) -> Features:
         down = index < self.down
@@ -178,8 +194,14 @@ def _conv(
     return normalized(layer, module.spectral_norm, train)
 
 
-def _attend(module: nn.Module, x: Images, train: bool) -> Images:
-    if x.shape[1] != module.attention:
-        return x
-    init = initializer(module.initializer)
-    return SelfAttention(module.spectral_norm, init, module.dtype)(x, train)
+def _attention(module: nn.Module) -> SelfAttention:
+    return SelfAttention(module.spectral_norm, initializer(module.initializer), module.dtype)
+
+
+def _check_attention(side: int, sides: list[int], player: str) -> None:
+    able = sorted({each for each in sides if each % 2 == 0})
+    if side and side not in able:
+        raise UsageError(
+            f"config.{player}.attention={side}: its blocks give maps of "
+            f"{', '.join(map(str, able))}; take one of these, or 0 for none"
+        )
