@@ -15,7 +15,10 @@ convolutions, BatchNorm but for G's output and D's input, weights N(0, .02), Ada
 Different: D's and G's updates have a z each, where DCGAN-tensorflow feeds one to both; no weight
 decay (1e-5 in the Theano code); a moving average of G; z is uniform in the example too.
 
-Measured: not yet.
+Measured on 2 CPU cores (AMD EPYC, JAX 0.10.2, seed 0), beside other jobs: `example` on 7,701
+aligned faces of LFW, stopped after 1,500 of its steps (12.5 epochs), 30 minutes at 61 images/s. All
+64 samples are faces of different people in different light, soft, some with smeared eyes or mouths.
+`paper` and `tensorflow` were not run beyond two steps.
 """
 
 from gan_jax.config import DCGAN, Config, Dataset, Ema, Latent, Optimizer

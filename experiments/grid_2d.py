@@ -1,16 +1,18 @@
-"""Twenty-five Gaussians on a grid: half of the modes lost, and found again by R1 and R2.
+"""Twenty-five Gaussians on a grid: half of the modes lost, and all found with R1 and R2.
 
   python launch.py --config=experiments/grid_2d.py
   python launch.py --config=experiments/grid_2d.py:penalty
   python launch.py --config=experiments/grid_2d.py:packing
 
 Source: the grid of Lin et al. 2018 (PacGAN), after Srivastava et al. 2017: {-4, -2, 0, 2, 4}^2,
-standard deviation .05. The networks and rates are ours. The variants change one thing: `penalty`
+standard deviation .05. The networks and rates, which fall to 0 by a cosine, are ours. `penalty`
 takes the relativistic pairing loss with R1 and R2, gamma 1 (Huang et al. 2024); with `packing`, D
 judges three samples together, of three times the batch. Pictures show 2,500 samples, green within
 three standard deviations of a mode.
 
-Measured: not yet.
+Measured on 2 CPU cores (AMD EPYC, JAX 0.10.2), seeds 0 to 4, 2,500 samples by the protocol of
+`toys.coverage`: plain ends with 12, 11, 10, 14 and 12 of the 25 modes and 59 to 82 % of the samples
+close to one; with the penalty, all five seeds cover 25, with 69 to 78 %.
 """
 
 from gan_jax.config import MLP, Config, Dataset, Ema, Latent, Optimizer, Penalty, Schedule

@@ -16,7 +16,7 @@ def get_config() -> Config:
         return CS231n(optimizer=Optimizer(learning_rate=1e-3, b1=0.5))
 
     return Config(
-        steps=4000,
+        steps=3000,
         batch_size=128,
         loss="non_saturating",
         dataset=Dataset(name="tfds:mnist"),

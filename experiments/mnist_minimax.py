@@ -10,7 +10,11 @@ log(1 - D(G(z))); the variant minimises -log D(G(z)), everything else alike. k i
 with b1 .5 in place of gradient descent with momentum. `g_grad_norm` of metrics.jsonl is the norm of
 G's gradient, `d_accuracy_fake` says how surely D wins.
 
-Measured: not yet.
+Measured on 2 CPU cores (AMD EPYC, JAX 0.10.2, seed 0), beside other jobs: 5,000 steps in 70 to 115
+s. Minimax: D is right on all images from step 10, the norm of G's gradient falls from 1.6e-2 to
+6e-10, and its samples stay noise. Non-saturating: the norm stays between 1.0 and 6.6 with the same
+D that wins, and G learns, though with k = 5 nearly all of its samples are nines. The plot is made
+by `python -m docs.gradient_norm`; below it the last samples of both.
 """
 
 from gan_jax.config import MLP, Config, Dataset, Latent, Optimizer

@@ -8,7 +8,10 @@ weights N(0, 2 / fan-in), the non-saturating loss, Adam with its defaults, batch
 every 1,000 steps. The article's listing feeds z to G's last layer, past the hidden one: a slip that
 is not repeated here. Different: 100,000 steps of its 1,000,000; z of its own for each update.
 
-Measured: not yet.
+Measured on 2 CPU cores (AMD EPYC, JAX 0.10.2, seed 0), beside other jobs: 100,000 steps took 382 s
+of processor time (29 minutes of wall time, by the load). Digits are legible with ragged strokes; of
+the 16 in the last grid about four are none. A hidden layer of 128 units does not do better in the
+sources either.
 """
 
 from gan_jax.config import MLP, Config, Dataset, Latent, Optimizer

@@ -10,7 +10,9 @@ images, one on 16 fake ones, then G on 32 latents; 30,000 iterations, a 5x5 grid
 batch's statistics, where Keras's `predict` uses the running ones; d_loss is the sum of both halves,
 where Keras prints the mean.
 
-Measured: not yet.
+Measured on 2 CPU cores (AMD EPYC, JAX 0.10.2, seed 0), beside other jobs: 30,000 steps took 359 s
+of processor time (20 minutes of wall time, by the load). Most of the 25 digits in the last grid are
+legible; lone white pixels around them are this network's mark.
 """
 
 from gan_jax.config import MLP, Config, Dataset, Latent, Optimizer
