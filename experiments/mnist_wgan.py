@@ -31,7 +31,7 @@ def get_config() -> Config:
         return DCGAN(width=64, base=7, optimizer=optimizer)
 
     return Config(
-        steps=2000,
+        steps=20_000,
         batch_size=64,
         d_steps=5,
         d_boost=Boost(d_steps=100, first=25, every=500),

@@ -60,16 +60,17 @@ def _of_the_critic(config: Config, state: GANState) -> Iterator[str]:
 
 def _of_batches(config: Config) -> Iterator[str]:
     share = config.batch_size // parallel.device_count()
-    for name, size in (
-        ("packing", config.packing),
-        ("discriminator.minibatch_std", getattr(config.discriminator, "minibatch_std", 0)),
-    ):
-        if size and share // (config.packing if name != "packing" else 1) % size:
-            yield f"{name}={size}: does not divide a device's {share} examples of a batch"
+    group = getattr(config.discriminator, "minibatch_std", 0)
+    if share % config.packing:
+        yield f"packing={config.packing}: does not divide a device's {share} examples of a batch"
+    if group and share // config.packing % group:
+        yield (
+            f"discriminator.minibatch_std={group}: does not divide what D judges of a batch on a "
+            f"device, {share // config.packing}"
+        )
     if config.packing > 1 and config.conditional:
         yield f"packing={config.packing}: D judges one class at a time, so not with conditional"
-    several = config.packing > 1 or getattr(config.discriminator, "minibatch_std", 0)
-    if several and config.dataset.name == "gaussian_1d":
+    if (config.packing > 1 or group) and config.dataset.name == "gaussian_1d":
         yield "dataset.name='gaussian_1d': draws D over single points, and this D judges several"
     if config.ema.half_life and config.d_boost.d_steps:
         yield "ema.half_life: steps with d_boost see more images than others; give ema.decay"

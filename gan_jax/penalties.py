@@ -33,7 +33,7 @@ class Shown(NamedTuple):
       fake: samples.
       real_logits: of them.
       fake_logits: of them.
-      averages: the moving ones.
+      averages: moving ones of D's mean logits.
       keys: one for each example.
       axis_name: the device axis over which the batch is spread, or None.
     """

@@ -67,7 +67,9 @@ def make_train_step(
             params, model_state, pack(augment(samples, keys), config.packing), label
         )
 
-    def discriminator_loss(params, model_state, real, fake, label, keys, averages, step, part):
+    def discriminator_loss(
+        params, model_state, *, real, fake, label, keys, penalty_state, step, part
+    ):
         def critic(samples):
             return judge(params, model_state, samples, label, keys("augment penalty"))[0]
 
@@ -86,18 +88,20 @@ def make_train_step(
         }
         if config.penalty.name != "none":
             shown = Shown(
-                critic, real, fake, real_logits, fake_logits, averages, keys("penalty"), axis_name
+                critic, real, fake, real_logits, fake_logits, penalty_state, keys("penalty"),
+                axis_name,
+            )  # fmt: skip
+            metrics["penalty"] = _every(config.penalty.every, step, lambda: penalty(shown))
+            weight = schedules.penalty_weight(
+                config.schedule, config.steps, step, penalty_state.weight
             )
-            value_of_penalty = _every(config.penalty.every, step, lambda: penalty(shown))
-            weight = schedules.penalty_weight(config.schedule, config.steps, step, averages.weight)
-            value += config.penalty.every * weight * value_of_penalty
-            metrics["penalty"] = value_of_penalty
+            value += config.penalty.every * weight * metrics["penalty"]
         if config.discriminator.orthogonal:
             value += config.discriminator.orthogonal * penalties.orthogonality(params)
         return value, (moved, metrics)
 
     def generator_loss(
-        params, model_state, discriminator, z, label, keys, real, real_label, real_keys
+        params, model_state, *, discriminator, z, label, keys, real, real_label, real_keys
     ):
         fake, moved = generate(params, model_state, z, label)
         d = discriminator.params, discriminator.model_state
@@ -109,13 +113,13 @@ def make_train_step(
             value += config.generator.orthogonal * penalties.orthogonality(params)
         return value, (moved, metrics)
 
-    def update(player, optimizer, step, loss_function, *inputs):
+    def update(player, optimizer, moment, loss_function, **inputs):
         """One optimizer step of a player on a loss that takes its params and model state first."""
         gradient = jax.grad(loss_function, has_aux=True)
-        grads, (model_state, metrics) = gradient(player.params, player.model_state, *inputs)
+        grads, (model_state, metrics) = gradient(player.params, player.model_state, **inputs)
         grads = parallel.mean(grads, axis_name)
         start = player.opt_state.hyperparams
-        now = schedules.hyperparameters(config.schedule, config.steps, step, start)
+        now = schedules.hyperparameters(config.schedule, config.steps, moment, start)
         with jax.numpy_dtype_promotion("standard"):  # optax raises the float b1 to the int count
             updates, opt_state = optimizer.update(
                 grads, player.opt_state._replace(hyperparams=now), player.params
@@ -136,7 +140,7 @@ def make_train_step(
             return lambda name: prng.per_example(prng.stream(key, name, state.step, i), ids)
 
         def update_discriminator(carry, inputs):
-            discriminator, averages = carry
+            discriminator, penalty_state = carry
             i, images, label = inputs
             keys = keys_of(i, per_device)
             real = prepare(images, config.dataset, keys)
@@ -146,16 +150,17 @@ def make_train_step(
             for part in ("real", "fake") if config.d_updates == "separate" else ("both",):
                 discriminator, metrics, norm = update(
                     discriminator, d_optimizer, state.step, discriminator_loss,
-                    real, fake, label, keys, averages, state.step, part,
+                    real=real, fake=fake, label=label, keys=keys,
+                    penalty_state=penalty_state, step=state.step, part=part,
                 )  # fmt: skip
                 if config.penalty.clip:
                     clipped = penalties.clip(discriminator.params, config.penalty.clip)
                     discriminator = discriminator.replace(params=clipped)
             if config.penalty.name == "lecam":
-                averages = averages.move(metrics["d_real"], metrics["d_fake"], state.step)
-            return (discriminator, averages), metrics | {"d_grad_norm": norm}
+                penalty_state = penalty_state.move(metrics["d_real"], metrics["d_fake"], state.step)
+            return (discriminator, penalty_state), metrics | {"d_grad_norm": norm}
 
-        (discriminator, averages), d_metrics = _repeat(
+        (discriminator, penalty_state), d_metrics = _repeat(
             update_discriminator,
             (state.discriminator, state.penalty),
             (jnp.arange(k, dtype=jnp.int32), batch["image"], batch["label"]),
@@ -170,7 +175,8 @@ def make_train_step(
         for _ in range(config.g_steps):
             generator, g_metrics, g_norm = update(
                 generator, g_optimizer, state.step, generator_loss,
-                discriminator, z, label, g_keys, real, real_label, keys_of(k, per_device),
+                discriminator=discriminator, z=z, label=label, keys=g_keys,
+                real=real, real_label=real_label, real_keys=keys_of(k, per_device),
             )  # fmt: skip
 
         state = GANState(
@@ -178,7 +184,7 @@ def make_train_step(
             generator=generator,
             discriminator=discriminator,
             ema=_move_average(state.ema, generator, state.step, config.ema.start),
-            penalty=averages,
+            penalty=penalty_state,
         )
         return state, d_metrics | g_metrics | {"g_grad_norm": g_norm}
 
