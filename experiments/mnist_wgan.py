@@ -11,7 +11,7 @@ at the start of the next, so that its G sees weights one RMSprop step outside; a
 G.
 
 Measured on 2 CPU cores (AMD EPYC, JAX 0.10.2, seed 0), beside other jobs: stopped at 2,500 of the
-20,000 steps (15,500 updates of D), about 0.6 s a step. The estimate falls from .55 (step 25) to .11
+20,000 steps (15,255 updates of D), about 0.6 s a step. The estimate falls from .55 (step 25) to .11
 (step 1,000) and .09. Strokes are those of digits and some digits can be read (0, 7, 8, 9), most not
 yet: the rate of 5e-5 is slow, and the authors train for many times as long.
 """
