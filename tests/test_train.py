@@ -174,10 +174,13 @@ def test_20_kills_at_random_moments(launch, tmp_path):
             assert process.returncode == 0, err
             check()
             shutil.rmtree(killed)  # it finished: start over, for the kills that are left
+            whole *= 0.8  # the machine may be faster now than when the run was timed
         except subprocess.TimeoutExpired:
             kill(process)
             kills += 1
-            resumable += any((killed / "checkpoints").glob("0*"))
+            saved_some = any((killed / "checkpoints").glob("0*"))
+            resumable += saved_some
+            whole *= 1 if saved_some else 1.1  # or slower
     ended = launch(*flags(killed, steps, *often))
     assert ended.returncode == 0, ended.stderr
     check()
