@@ -17,9 +17,7 @@ from flax.typing import Dtype
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-Images = Float[Array, "batch height width channels"]
-Kernel = Float[Array, "size size inputs features"]
-Features = Float[Array, "batch rows columns features"]
+from gan_jax.models.convolution import Features, Images, conv, conv_transpose
 
 _normal_002 = nn.initializers.normal(0.02)
 
@@ -261,86 +259,6 @@ def fir_downsample(x: Images) -> Features:
         before, after = _neighbours(odd, axis)[0], _neighbours(even, axis)[1]
         x = 0.125 * (before + after) + 0.375 * (even + odd)
     return x
-
-
-def conv(x: Images, kernel: Kernel, stride: int, padding: str, groups: int = 1) -> Features:
-    """Convolution with a square kernel, by whatever lowers best on this platform.
-
-    Args:
-      x: [B, H, W, C].
-      kernel: [k, k, C / groups, O].
-      stride: of both axes.
-      padding: 'SAME' (H' = ceil(H / stride), TensorFlow's rule) or 'VALID'.
-      groups: shares of the channels, each with its own share of the features.
-    """
-    if jax.default_backend() == "cpu":
-        return matmul_conv(x, kernel, stride, padding, groups)
-    return xla_conv(x, kernel, stride, padding, groups)
-
-
-def conv_transpose(x: Features, kernel: Kernel, stride: int, padding: str) -> Images:
-    """The linear transpose of `conv` in its images.
-
-    Args:
-      x: [B, H, W, O].
-      kernel: [k, k, C, O], as `conv` from C to O channels takes it.
-      stride: of both axes.
-      padding: 'SAME' (H' = H * stride) or 'VALID' (H' = (H - 1) * stride + k).
-    """
-    batch, height, width, _ = x.shape
-    size, _, channels, _ = kernel.shape
-
-    def grown(n: int) -> int:
-        return n * stride if padding == "SAME" else (n - 1) * stride + size
-
-    image = jax.ShapeDtypeStruct((batch, grown(height), grown(width), channels), x.dtype)
-    (y,) = jax.linear_transpose(lambda y: conv(y, kernel, stride, padding), image)(x)
-    return y
-
-
-def xla_conv(x: Images, kernel: Kernel, stride: int, padding: str, groups: int = 1) -> Features:
-    """`conv` as XLA's own convolution."""
-    return lax.conv_general_dilated(
-        x,
-        kernel,
-        (stride, stride),
-        padding,
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        feature_group_count=groups,
-    )
-
-
-def matmul_conv(x: Images, kernel: Kernel, stride: int, padding: str, groups: int = 1) -> Features:
-    """`conv` as one matrix product (for each group) over patches of the space-to-depth image."""
-    s, k, features, channels = stride, len(kernel), kernel.shape[-1], x.shape[-1]
-    taps = -(-k // s)
-    pads = lax.padtype_to_pads(x.shape[1:3], (k, k), (s, s), padding)
-    out = [(n + low + high - k) // s + 1 for n, (low, high) in zip(x.shape[1:3], pads, strict=True)]
-    blocks = [n + taps - 1 for n in out]
-
-    edges = [
-        (low, m * s - n - low, 0) for n, m, (low, _) in zip(x.shape[1:3], blocks, pads, strict=True)
-    ]
-    x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *edges, (0, 0, 0)])
-    x = x.reshape(-1, blocks[0], s, blocks[1], s, channels).transpose(0, 1, 3, 2, 4, 5)
-    x = x.reshape(-1, *blocks, s * s * channels)
-    patches = jnp.concatenate(
-        [
-            x[:, i : i + out[0], j : j + out[1]]
-            for i in range(taps)
-            for j in range(taps)
-        ],
-        axis=-1,
-    )  # fmt: skip
-
-    grow = taps * s - k
-    w = jnp.pad(kernel, [(0, grow), (0, grow), (0, 0), (0, 0)])
-    w = w.reshape(taps, s, taps, s, channels // groups, features).transpose(0, 2, 1, 3, 4, 5)
-    if groups == 1:
-        return patches @ w.reshape(-1, features)
-    patches = patches.reshape(*patches.shape[:3], -1, groups, channels // groups)
-    w = w.reshape(-1, channels // groups, groups, features // groups)
-    return jnp.einsum("bhwtgc,tcgf->bhwgf", patches, w).reshape(*patches.shape[:3], features)
 
 
 def _add_bias(module: Any, y: Features) -> Features:

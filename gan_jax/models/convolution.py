@@ -1,0 +1,250 @@
+"""Convolutions as the arithmetic that a platform does best; the layers above know none of it.
+
+GPUs and TPUs get XLA's own convolution. On a CPU, XLA does the forward one well and its gradients
+badly: a transposed convolution's is 7 to 12 times too slow, a kernel's inside a loop 30 to 100. So
+there the three maps that make up a convolution and its gradients are written out:
+
+    convolve(x, w) -> y        adjoint(y, w) -> x        correlate(x, y) -> w
+
+Each is linear in both of its inputs and the gradients of each are the other two, so every order of
+reverse mode stays fast; forward mode (`jax.jvp`) is not defined on a CPU. They are convolutions in
+the one layout that XLA does well, or matrix products: for kernels of 1x1, for few channels, and for
+the adjoint of a stride, as over blocks of stride x stride pixels (space to depth).
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+Images = Float[Array, "batch height width channels"]
+Kernel = Float[Array, "size size inputs features"]
+Features = Float[Array, "batch rows columns features"]
+
+_LAYOUT = ("NHWC", "HWIO", "NHWC")
+# Fewer channels than this fill no vector register: matrix products over patches are faster.
+_FEW = 16
+
+
+class Geometry(NamedTuple):
+    """How a kernel lies on an image.
+
+    Attributes:
+      stride: of both axes.
+      kernel: its side.
+      image: (height, width).
+      pads: (before, after) of each axis of the image; what lies after may be cut: negative.
+    """
+
+    stride: int
+    kernel: int
+    image: tuple[int, int]
+    pads: tuple[tuple[int, int], tuple[int, int]]
+
+    @property
+    def features(self) -> tuple[int, int]:
+        """(rows, columns) of the convolved image."""
+        return tuple(
+            (side + sum(pads) - self.kernel) // self.stride + 1
+            for side, pads in zip(self.image, self.pads, strict=True)
+        )
+
+    @property
+    def taps(self) -> int:
+        """Side of the kernel in blocks of stride x stride."""
+        return -(-self.kernel // self.stride)
+
+
+def conv(x: Images, kernel: Kernel, stride: int, padding: str, groups: int = 1) -> Features:
+    """Convolution with a square kernel, by whatever lowers best on this platform.
+
+    Args:
+      x: [B, H, W, C].
+      kernel: [k, k, C / groups, O].
+      stride: of both axes.
+      padding: 'SAME' (H' = ceil(H / stride), TensorFlow's rule) or 'VALID'.
+      groups: shares of the channels, each with its own share of the features.
+    """
+    if jax.default_backend() != "cpu":
+        return xla_conv(x, kernel, stride, padding, groups)
+    geometry = _lay(x.shape[1:3], len(kernel), stride, padding)
+    if groups == 1:
+        return convolve(x, kernel, geometry)
+    _, _, inputs, features = kernel.shape
+    patches = _patches(x, geometry)
+    patches = patches.reshape(*patches.shape[:3], -1, groups, inputs)
+    blocks = _blocks(kernel, geometry).reshape(-1, inputs, groups, features // groups)
+    y = jnp.einsum("bhwtgc,tcgf->bhwgf", patches, blocks)
+    return y.reshape(*y.shape[:3], features)
+
+
+def conv_transpose(x: Features, kernel: Kernel, stride: int, padding: str) -> Images:
+    """The linear transpose of `conv` in its images.
+
+    Args:
+      x: [B, H, W, O].
+      kernel: [k, k, C, O], as `conv` from C to O channels takes it.
+      stride: of both axes.
+      padding: 'SAME' (H' = H * stride) or 'VALID' (H' = (H - 1) * stride + k).
+    """
+    size, _, channels, _ = kernel.shape
+    image = tuple(
+        side * stride if padding == "SAME" else (side - 1) * stride + size for side in x.shape[1:3]
+    )
+    if jax.default_backend() == "cpu":
+        return adjoint(x, kernel, _lay(image, size, stride, padding))
+    like = jax.ShapeDtypeStruct((len(x), *image, channels), x.dtype)
+    (y,) = jax.linear_transpose(lambda y: xla_conv(y, kernel, stride, padding), like)(x)
+    return y
+
+
+def xla_conv(x: Images, kernel: Kernel, stride: int, padding: str, groups: int = 1) -> Features:
+    """`conv` as XLA's own convolution."""
+    return lax.conv_general_dilated(
+        x, kernel, (stride, stride), padding, dimension_numbers=_LAYOUT, feature_group_count=groups
+    )
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def convolve(x: Images, w: Kernel, geometry: Geometry) -> Features:
+    """y[i] = sum over t of x[stride i + t - before] w[t]."""
+    return _convolve(x, w, geometry)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def adjoint(y: Features, w: Kernel, geometry: Geometry) -> Images:
+    """`convolve` transposed in its image: x[stride i + t - before] sums w[t] y[i]."""
+    if geometry.stride == 1:
+        return _convolve(y, _turn(w), _turned(geometry))
+    return _adjoint_product(y, w, geometry)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def correlate(x: Images, y: Features, geometry: Geometry) -> Kernel:
+    """`convolve` transposed in its kernel: w[t] sums x[stride i + t - before] y[i]."""
+    inputs, features, s = x.shape[-1], y.shape[-1], geometry.stride
+    if s == 1 and features < min(inputs, _FEW):
+        return _turn(_correlate_product(y, x, _turned(geometry)))
+    if inputs < _FEW or geometry.kernel == 1:
+        return _correlate_product(x, y, geometry)
+    pads = [
+        (before, s * (n - 1) + geometry.kernel - side - before)
+        for side, n, (before, _) in zip(
+            geometry.image, geometry.features, geometry.pads, strict=True
+        )
+    ]  # what no kernel reaches is cut off: the result has the kernel's size
+    w = lax.conv_general_dilated(
+        x.transpose(3, 1, 2, 0), y.transpose(1, 2, 0, 3), (1, 1), pads, rhs_dilation=(s, s),
+        dimension_numbers=_LAYOUT,
+    )  # fmt: skip
+    return w.transpose(1, 2, 0, 3)
+
+
+convolve.defvjp(
+    lambda x, w, geometry: (convolve(x, w, geometry), (x, w)),
+    lambda geometry, saved, y: (adjoint(y, saved[1], geometry), correlate(saved[0], y, geometry)),
+)
+adjoint.defvjp(
+    lambda y, w, geometry: (adjoint(y, w, geometry), (y, w)),
+    lambda geometry, saved, x: (convolve(x, saved[1], geometry), correlate(x, saved[0], geometry)),
+)
+correlate.defvjp(
+    lambda x, y, geometry: (correlate(x, y, geometry), (x, y)),
+    lambda geometry, saved, w: (adjoint(saved[1], w, geometry), convolve(saved[0], w, geometry)),
+)
+
+
+def _lay(image: tuple[int, ...], kernel: int, stride: int, padding: str) -> Geometry:
+    pads = lax.padtype_to_pads(image, (kernel, kernel), (stride, stride), padding)
+    return Geometry(stride, kernel, tuple(image), tuple((int(a), int(b)) for a, b in pads))
+
+
+def _convolve(x: Images, w: Kernel, geometry: Geometry) -> Features:
+    _, _, inputs, features = w.shape
+    if geometry.stride == 1 and features < min(inputs, _FEW):
+        return _adjoint_product(x, _turn(w), _turned(geometry))
+    if inputs < _FEW or geometry.kernel == 1:
+        return _patches(x, geometry) @ _blocks(w, geometry)
+    strides = (geometry.stride, geometry.stride)
+    return lax.conv_general_dilated(x, w, strides, geometry.pads, dimension_numbers=_LAYOUT)
+
+
+def _turn(w: Kernel) -> Array:
+    """The kernel with which the adjoint of stride 1 is itself a convolution."""
+    return w[::-1, ::-1].swapaxes(2, 3)
+
+
+def _turned(geometry: Geometry) -> Geometry:
+    reach = geometry.kernel - 1
+    pads = tuple((reach - before, reach - after) for before, after in geometry.pads)
+    return Geometry(1, geometry.kernel, geometry.features, pads)
+
+
+def _patches(x: Images, geometry: Geometry) -> Float[Array, "batch rows columns seen"]:
+    """What each feature sees, block by block: [taps, taps, stride, stride, C] in one axis."""
+    s, taps = geometry.stride, geometry.taps
+    rows, columns = geometry.features
+    sides = rows + taps - 1, columns + taps - 1
+    edges = [
+        (before, side * s - n - before)
+        for n, side, (before, _) in zip(geometry.image, sides, geometry.pads, strict=True)
+    ]
+    x = _pad(x, edges)
+    if s > 1:
+        x = x.reshape(len(x), sides[0], s, sides[1], s, -1).transpose(0, 1, 3, 2, 4, 5)
+        x = x.reshape(len(x), *sides, -1)
+    if taps == 1:
+        return x
+    return jnp.concatenate(
+        [x[:, i : i + rows, j : j + columns] for i in range(taps) for j in range(taps)], axis=-1
+    )
+
+
+def _blocks(w: Kernel, geometry: Geometry) -> Float[Array, "seen features"]:
+    """The kernel as the matrix that goes with `_patches`; taps beyond its side are 0."""
+    s, taps = geometry.stride, geometry.taps
+    grow = taps * s - geometry.kernel
+    w = jnp.pad(w, [(0, grow), (0, grow), (0, 0), (0, 0)])
+    w = w.reshape(taps, s, taps, s, *w.shape[2:]).transpose(0, 2, 1, 3, 4, 5)
+    return w.reshape(-1, w.shape[-1])
+
+
+def _adjoint_product(y: Features, w: Kernel, geometry: Geometry) -> Images:
+    """The patches that each feature asks for, laid over each other."""
+    s, taps = geometry.stride, geometry.taps
+    # XLA would fold the transpose into the product, which then runs at half its speed.
+    transposed = lax.optimization_barrier(_blocks(w, geometry).T)
+    patches = (y @ transposed).reshape(*y.shape[:3], taps, taps, -1)
+    x = sum(
+        _pad(patches[:, :, :, i, j], [(i, taps - 1 - i), (j, taps - 1 - j)])
+        for i in range(taps)
+        for j in range(taps)
+    )
+    rows, columns = x.shape[1:3]
+    if s > 1:
+        x = x.reshape(len(y), rows, columns, s, s, -1).transpose(0, 1, 3, 2, 4, 5)
+        x = x.reshape(len(y), rows * s, columns * s, -1)
+    edges = [
+        (-before, n + before - side)
+        for n, side, (before, _) in zip(geometry.image, x.shape[1:3], geometry.pads, strict=True)
+    ]
+    return _pad(x, edges)
+
+
+def _correlate_product(x: Images, y: Features, geometry: Geometry) -> Kernel:
+    """Image by image, then summed: one product over all would first transpose all of y."""
+    s, taps, size = geometry.stride, geometry.taps, geometry.kernel
+    patches = _patches(x, geometry)
+    patches = patches.reshape(len(x), -1, patches.shape[-1])
+    w = jnp.sum(jnp.einsum("bnp,bnf->bpf", patches, y.reshape(len(y), -1, y.shape[-1])), axis=0)
+    w = w.reshape(taps, taps, s, s, x.shape[-1], y.shape[-1]).transpose(0, 2, 1, 3, 4, 5)
+    return w.reshape(taps * s, taps * s, *w.shape[4:])[:size, :size]
+
+
+def _pad(x: Array, edges: list[tuple[int, int]]) -> Array:
+    """Rows and columns of zeros before and after; negative ones are cut off."""
+    edges = [(0, 0, 0), *[(before, after, 0) for before, after in edges], (0, 0, 0)]
+    return lax.pad(x, jnp.zeros((), x.dtype), edges)
