@@ -17,8 +17,10 @@ from gan_jax.errors import GanJaxError, UsageError, first_line
 
 def train(config: Config, workdir: str) -> None:
     """Trains, or continues, the run in `workdir`."""
+    from gan_jax import startup
     from gan_jax.train import train
 
+    startup.prepare()
     train(config, workdir)
 
 

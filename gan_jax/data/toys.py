@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float32, Int
-from scipy import special
 
 from gan_jax import prng
 
@@ -92,4 +91,6 @@ def _standard_normal(name: str, size: int) -> Float[np.ndarray, "size"]:
     """The same numbers in every run, whatever its seed: the data set does not vary with it."""
     bits = prng.host_bits(0, name, 0, size)
     uniform = ((bits >> np.uint64(11)).astype(np.float64) + 0.5) / 2.0**53
+    from scipy import special  # slow to import, and images need none of it
+
     return special.ndtri(uniform)
