@@ -15,6 +15,7 @@ import sys
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
@@ -102,6 +103,12 @@ class Checkpoints:
         shutil.move(self._directory / name, self._damaged / (f"{name}.{taken}" if taken else name))
         self._manager.close()
         self._manager = self._open()
+
+
+@jax.jit
+def copy(state: GANState) -> GANState:
+    """A copy on the devices, made in its turn: the state itself is donated to the next step."""
+    return jax.tree.map(jnp.copy, state)
 
 
 def to_host(state: GANState) -> GANState:

@@ -74,6 +74,14 @@ def _of_batches(config: Config) -> Iterator[str]:
         yield "dataset.name='gaussian_1d': draws D over single points, and this D judges several"
     if config.ema.half_life and config.d_boost.d_steps:
         yield "ema.half_life: steps with d_boost see more images than others; give ema.decay"
+    if config.steps_per_call > 1 and config.d_boost.d_steps:
+        yield "steps_per_call: steps with d_boost are unlike others and share no call; give 1"
+    for name in ("steps", "log_every", "sample_every", "checkpoint_every"):
+        if getattr(config, name) % config.steps_per_call:
+            yield (
+                f"steps_per_call={config.steps_per_call}: does not divide {name}="
+                f"{getattr(config, name)}; what happens between steps happens between calls"
+            )
     if not config.d_boost.d_steps and (config.d_boost.first or config.d_boost.every):
         yield "d_boost.d_steps=0: says how many updates a boosted step has; give it"
 

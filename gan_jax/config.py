@@ -391,6 +391,12 @@ class Config:
     discriminator: Network = section(DCGAN, "D")
     schedule: Schedule = section(Schedule, "how hyperparameters move")
     ema: Ema = section(Ema, "moving average of G")
+    steps_per_call: int = setting(
+        1,
+        "steps that one call of the devices makes; divides steps and the three intervals below",
+        at_least=1,
+        below=10_001,
+    )
     log_every: int = setting(50, "steps between logged metrics", at_least=1, resumable=True)
     sample_every: int = setting(
         500, "steps between pictures; 0: at the first and the last step", at_least=0, resumable=True

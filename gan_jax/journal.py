@@ -1,19 +1,21 @@
 """Keeps a run's record on disk, in an order that a kill at any moment does no harm to.
 
-What belongs to a step is written before that step's checkpoint; a run that restores a checkpoint
-drops what is later than it, and writes the same again. Metrics are left on the devices until they
-are logged or a checkpoint has to be vouched for.
+The loop hands over what is still being computed and goes on; one thread takes these things in turn,
+waits for each, and writes it. What belongs to a step is so written before that step's checkpoint; a
+run that restores a checkpoint drops what is later than it, and writes the same again.
 """
 
-import math
+import concurrent.futures
 import pathlib
 import time
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Array, Float
 
+import gan_jax
 from gan_jax import checkpoint, reproduce, workdir
 from gan_jax.config import Config
 from gan_jax.errors import Diverged
@@ -23,11 +25,13 @@ from gan_jax.report.metrics import Metrics
 from gan_jax.report.progress import Progress
 from gan_jax.state import GANState
 
-# Steps sent to the devices before their results are there: enough to keep them busy, few enough to
+# Calls sent to the devices before their results are there: enough to keep them busy, few enough to
 # stop soon.
-_STEPS_AHEAD = 2
-# Steps whose metrics stay on the devices where little is logged; divergence is noticed within them.
+_CALLS_AHEAD = 2
+# Calls whose metrics stay on the devices where little is logged; divergence is noticed within them.
 _MOST_PENDING = 500
+
+MetricsOfSteps = dict[str, Float[Array, "steps"]]
 
 
 class Journal:
@@ -37,7 +41,7 @@ class Journal:
       config: the run's.
       directory: the run's.
       checkpoints: where `save` saves to.
-      paint: state -> picture.
+      paint: how a state is drawn.
       start: the step that the run goes on from.
       manifest: what manifest.json says; its `step` and times are kept up to date.
     """
@@ -60,12 +64,16 @@ class Journal:
         workdir.keep_lines(self._digests, start)
         self._metrics = Metrics(directory, start)
         self._progress = Progress(start, config.steps)
-        self._pending: list[tuple[int, dict[str, Float[Array, ""]]]] = []
-        self._began = time.perf_counter()
+        self._pending: list[tuple[int, MetricsOfSteps]] = []
         self._last: tuple[int, float] | None = None
+        self._began = time.perf_counter()
+        self._writer = concurrent.futures.ThreadPoolExecutor(1, "journal")
+        self._large: list[concurrent.futures.Future] = []
+        self._error: BaseException | None = None
 
     def close(self) -> None:
-        """Ends the bar and flushes what is written."""
+        """Writes what was handed over, then ends the bar and flushes."""
+        self._writer.shutdown()
         self._progress.close()
         self._metrics.close()
 
@@ -73,21 +81,76 @@ class Journal:
         """Tells the person at the terminal."""
         self._progress.say(line)
 
-    def add(self, step: int, metrics: dict[str, Float[Array, ""]]) -> None:
-        """Takes a step's metrics, as they are on the devices."""
+    def add(self, step: int, metrics: MetricsOfSteps) -> None:
+        """Takes the metrics of the steps up to this one, as they are on the devices.
+
+        Raises:
+          Diverged: if what was handed over earlier proves not to be finite; so do all below.
+        """
+        self._raise_error()
         self._pending.append((step, metrics))
         if self._last is None:  # the first step compiles: it says nothing of the speed
             jax.block_until_ready(metrics)
             self._last = (step, time.perf_counter())
-            self._manifest["seconds_to_first_step"] = round(self._last[1] - self._began, 3)
-        elif len(self._pending) > _STEPS_AHEAD:
-            jax.block_until_ready(self._pending[-1 - _STEPS_AHEAD][1])
+            self._manifest["seconds_to_first_step"] = round(self._last[1] - gan_jax.STARTED, 3)
+        elif len(self._pending) > _CALLS_AHEAD:
+            jax.block_until_ready(self._pending[-1 - _CALLS_AHEAD][1])
         if len(self._pending) > _MOST_PENDING:
-            self._fetch()
+            self._check()
 
     def log(self) -> None:
         """Writes and shows the metrics of the step last added."""
-        step, row = self._fetch()
+        self._check()
+        self._submit(self._log, *self._pending[-1])
+
+    def draw(self, step: int, state: GANState) -> None:
+        """Writes the picture of a state."""
+        self._check()
+        self._submit_large(self._draw, step, self._paint.look(state))
+
+    def save(self, step: int, state: GANState) -> None:
+        """Writes the digest of a state and saves it, if it is finite all through."""
+        self._check()
+        self._submit_large(self._save, step, checkpoint.copy(state))
+
+    def settle(self) -> None:
+        """Waits until all that was handed over is written."""
+        self._submit(lambda: None).result()
+        self._raise_error()
+
+    def finish(self) -> None:
+        """Makes the time-lapse of all pictures."""
+        self.settle()
+        pictures.time_lapse(self._samples, self._samples / "timelapse.gif")
+
+    def _submit(self, task: Callable[..., None], *arguments: Any) -> concurrent.futures.Future:
+        return self._writer.submit(self._write, task, *arguments)
+
+    def _submit_large(self, task: Callable[..., None], *arguments: Any) -> None:
+        """One of these at a time: they hold memory of the devices."""
+        concurrent.futures.wait(self._large)
+        self._raise_error()
+        self._large = [self._submit(task, *arguments)]
+
+    def _write(self, task: Callable[..., None], *arguments: Any) -> None:
+        """Runs a task in the writer's thread; after one that failed, none counts."""
+        if self._error is None:
+            try:
+                task(*arguments)
+            except BaseException as error:
+                self._error = error
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _check(self) -> None:
+        """Hands over the metrics that were added, to see whether they are finite."""
+        self._submit(_check_finite, self._pending)
+        self._pending = self._pending[-1:]
+
+    def _log(self, step: int, metrics: MetricsOfSteps) -> None:
+        row = {name: float(values[-1]) for name, values in jax.device_get(metrics).items()}
         before, then = self._last
         now = time.perf_counter()
         images = self._images(step) - self._images(before)
@@ -102,18 +165,13 @@ class Journal:
         config = self._config
         return config.batch_size * config.d_boost.before(step, config.d_steps)
 
-    def draw(self, state: GANState) -> None:
-        """Writes the picture of a state."""
-        self._fetch()
-        step, pixels = int(state.step), self._paint(state)
+    def _draw(self, step: int, seen: dict[str, Array]) -> None:
+        pixels = self._paint.draw(jax.device_get(seen), step)
         pictures.save(pixels, self._samples / f"step_{step:08d}.png")
         self._metrics.write_picture(step, pixels)
 
-    def save(self, state: GANState) -> None:
-        """Writes the digest of a state and starts to save it, if it is finite all through."""
-        self._fetch()
+    def _save(self, step: int, state: GANState) -> None:
         host = checkpoint.to_host(state)
-        step = int(host.step)
         for path, leaf in jax.tree_util.tree_leaves_with_path(host):
             if not np.isfinite(leaf).all():
                 raise _diverged(step, "state" + jax.tree_util.keystr(path))
@@ -123,22 +181,14 @@ class Journal:
         self._manifest["step"] = step
         workdir.write_json(self._directory / "manifest.json", self._manifest)
 
-    def finish(self) -> None:
-        """Makes the time-lapse of all pictures."""
-        pictures.time_lapse(self._samples, self._samples / "timelapse.gif")
 
-    def _fetch(self) -> tuple[int, dict[str, float]]:
-        """The metrics last added, once all that were added are known to be finite."""
-        if not self._pending:
-            return 0, {}
-        steps, metrics = zip(*self._pending, strict=True)
-        rows = jax.device_get(metrics)
-        for step, row in zip(steps, rows, strict=True):
-            for name, value in row.items():
-                if not math.isfinite(value):
-                    raise _diverged(step, name)
-        self._pending = self._pending[-1:]
-        return steps[-1], {name: float(value) for name, value in rows[-1].items()}
+def _check_finite(pending: list[tuple[int, MetricsOfSteps]]) -> None:
+    steps, metrics = zip(*pending, strict=True) if pending else ((), ())
+    for last, rows in zip(steps, jax.device_get(metrics), strict=True):
+        for name, values in rows.items():
+            bad = np.flatnonzero(~np.isfinite(values))
+            if len(bad):
+                raise _diverged(last - len(values) + 1 + int(bad[0]), name)
 
 
 def _diverged(step: int, name: str) -> Diverged:

@@ -1,6 +1,7 @@
 """The picture of a run at one moment: what its average G makes of the same latents, each time."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,13 +13,25 @@ from gan_jax.config import Config
 from gan_jax.data import toys
 from gan_jax.report import pictures
 
-Painter = Callable[[state.GANState], pictures.Pixels]
+
+class Painter(NamedTuple):
+    """The two halves of a picture: one for the devices, one for the host.
+
+    Attributes:
+      look: state -> arrays, dispatched and not waited for.
+      draw: (those arrays in host memory, step) -> picture.
+    """
+
+    look: Callable[[state.GANState], dict[str, Array]]
+    draw: Callable[[dict[str, np.ndarray], int], pictures.Pixels]
+
 
 _POINTS_1D, _POINTS_2D = 10_000, 2_500
+_LINE = np.linspace(-2, 5, 401)
 
 
 def make_painter(config: Config, models: state.Models, num_classes: int) -> Painter:
-    """State -> picture: densities in 1-D, samples over modes in 2-D, a grid for images.
+    """The picture of a data set: densities in 1-D, samples over modes in 2-D, a grid for images.
 
     Args:
       config: of the run.
@@ -31,35 +44,32 @@ def make_painter(config: Config, models: state.Models, num_classes: int) -> Pain
     label = jnp.arange(count, dtype=jnp.int32) % max(num_classes, 1)
 
     @jax.jit
-    def sample(average: state.Average) -> Array:
-        variables = {"params": average.params, **average.model_state}
-        samples = models.generator.apply(variables, latents, label, train=False)
-        return 2 * samples - 1 if config.dataset.pixel_range == "unit" else samples
+    def samples(now: state.GANState) -> dict[str, Array]:
+        variables = {"params": now.ema.params, **now.ema.model_state}
+        made = models.generator.apply(variables, latents, label, train=False)
+        return {"samples": 2 * made - 1 if config.dataset.pixel_range == "unit" else made}
 
-    def paint_grid(now: state.GANState) -> pictures.Pixels:
-        return pictures.grid(np.asarray(sample(now.ema)))
-
-    def paint_modes(now: state.GANState) -> pictures.Pixels:
-        centres, std = toys.MODES[config.dataset.name]
-        samples = np.asarray(sample(now.ema))
-        return pictures.modes(samples, centres(), std, int(now.step))
-
-    probability = jax.jit(
-        lambda player, x: jax.nn.sigmoid(
-            models.discriminator.apply(
-                {"params": player.params, **player.model_state},
-                x,
-                jnp.zeros(len(x), jnp.int32),
-                train=False,
-            )
+    @jax.jit
+    def densities(now: state.GANState) -> dict[str, Array]:
+        d, x = now.discriminator, jnp.asarray(_LINE[:, None], jnp.float32)
+        logits = models.discriminator.apply(
+            {"params": d.params, **d.model_state}, x, jnp.zeros(len(x), jnp.int32), train=False
         )
-    )
+        return samples(now) | {"probability": jax.nn.sigmoid(logits)}
 
-    def paint_densities(now: state.GANState) -> pictures.Pixels:
-        x = np.linspace(-2, 5, 401)
-        d = probability(now.discriminator, jnp.asarray(x[:, None], jnp.float32))
-        samples = np.asarray(sample(now.ema))
-        return pictures.densities(samples, x, np.asarray(d), int(now.step))
+    def draw_grid(seen: dict[str, np.ndarray], step: int) -> pictures.Pixels:
+        del step
+        return pictures.grid(seen["samples"])
 
-    painters = {"gaussian_1d": paint_densities, "ring_2d": paint_modes, "grid_2d": paint_modes}
-    return painters.get(config.dataset.name, paint_grid)
+    def draw_modes(seen: dict[str, np.ndarray], step: int) -> pictures.Pixels:
+        centres, std = toys.MODES[config.dataset.name]
+        return pictures.modes(seen["samples"], centres(), std, step)
+
+    def draw_densities(seen: dict[str, np.ndarray], step: int) -> pictures.Pixels:
+        return pictures.densities(seen["samples"], _LINE, seen["probability"], step)
+
+    return {
+        "gaussian_1d": Painter(densities, draw_densities),
+        "ring_2d": Painter(samples, draw_modes),
+        "grid_2d": Painter(samples, draw_modes),
+    }.get(config.dataset.name, Painter(samples, draw_grid))

@@ -13,6 +13,7 @@ last.
 """
 
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +31,7 @@ from gan_jax.state import Average, GANState, Models, Player, make_optimizer
 Samples = Float[Array, "batch ..."]
 Metrics = dict[str, Float[Array, ""]]
 Batch = dict[str, Array]
+T = TypeVar("T")
 
 
 def make_train_step(
@@ -160,11 +162,12 @@ def make_train_step(
                 penalty_state = penalty_state.move(metrics["d_real"], metrics["d_fake"], state.step)
             return (discriminator, penalty_state), metrics | {"d_grad_norm": norm}
 
-        (discriminator, penalty_state), d_metrics = _repeat(
+        (discriminator, penalty_state), every_metrics = _repeat(
             update_discriminator,
             (state.discriminator, state.penalty),
             (jnp.arange(k, dtype=jnp.int32), batch["image"], batch["label"]),
         )
+        d_metrics = jax.tree.map(lambda leaf: leaf[-1], every_metrics)
 
         g_keys = keys_of(k, per_device * config.g_batch_ratio)
         z = latents.draw(config.latent, g_keys("latent"))
@@ -189,6 +192,28 @@ def make_train_step(
         return state, d_metrics | g_metrics | {"g_grad_norm": g_norm}
 
     return step
+
+
+def make_call(
+    step: Callable[..., tuple[GANState, Metrics]], assemble: Callable[[Any, Any], Batch]
+) -> Callable[..., tuple[GANState, dict[str, Float[Array, "steps"]]]]:
+    """Several steps as one function: (state, root key, constant, items) -> (state, metrics).
+
+    Args:
+      step: as `make_train_step` returns it.
+      assemble: (constant, item) -> the batch of one step.
+
+    Returns:
+      A function of items whose leaves have the steps in front, and so have its metrics.
+    """
+
+    def call(state: GANState, key: Key[Array, ""], constant: Any, items: Any):
+        def one(state, item):
+            return step(state, key, assemble(constant, item))
+
+        return _repeat(one, state, items)
+
+    return call
 
 
 def prepare(images: Array, dataset: Dataset, keys: Callable[[str], Key[Array, "batch"]]) -> Samples:
@@ -222,18 +247,15 @@ def pack(samples: Samples, size: int) -> Float[Array, "packs ..."]:
     return jnp.moveaxis(packs, 1, -2).reshape(len(packs), *samples.shape[1:-1], -1)
 
 
-def _repeat(
-    update: Callable, carry: tuple[Player, penalties.PenaltyState], inputs: tuple[Array, ...]
-) -> tuple[tuple[Player, penalties.PenaltyState], Metrics]:
-    """Runs an update once for each of the k inputs; returns the carry and the last metrics.
+def _repeat(update: Callable[[T, Any], tuple[T, Metrics]], carry: T, inputs: Any) -> tuple[T, Any]:
+    """Runs an update on each of the inputs in turn; returns the carry and the metrics of all.
 
-    A scan is compiled once for all k, and on a CPU matrix products, unlike XLA's own convolutions,
-    run no slower in it.
+    A scan is compiled once for all of them, and runs no slower: `models.convolution` sees to that.
     """
-    if len(inputs[0]) == 1:
-        return update(carry, tuple(leaf[0] for leaf in inputs))
-    carry, metrics = jax.lax.scan(update, carry, inputs)
-    return carry, jax.tree.map(lambda leaf: leaf[-1], metrics)
+    if len(jax.tree.leaves(inputs)[0]) > 1:
+        return jax.lax.scan(update, carry, inputs)
+    carry, metrics = update(carry, jax.tree.map(lambda leaf: leaf[0], inputs))
+    return carry, jax.tree.map(lambda leaf: leaf[None], metrics)
 
 
 def _every(interval: int, step: Int[Array, ""], compute: Callable[[], Array]) -> Array:

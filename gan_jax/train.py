@@ -18,7 +18,7 @@ from gan_jax.errors import Diverged, Stopped, UsageError
 from gan_jax.journal import Journal
 from gan_jax.preview import make_painter
 from gan_jax.state import GANState, Models, build_models, init_state
-from gan_jax.step import make_train_step
+from gan_jax.step import make_call, make_train_step
 from gan_jax.stopping import StopSignals
 
 
@@ -94,23 +94,23 @@ def _loop(
 ) -> None:
     config = run.config
     key = parallel.replicate(prng.root(config.seed))
-    step_on_all_devices = parallel.parallelize(
-        lambda state, key, constant, item: run.step(state, key, feed.assemble(constant, item))
-    )
+    call_on_all_devices = parallel.parallelize(make_call(run.step, feed.assemble))
     if start == 0:
-        journal.draw(state)
+        journal.draw(0, state)
+    ends = range(start + config.steps_per_call, config.steps + 1, config.steps_per_call)
     with contextlib.closing(feed.items(start)) as items:
-        for step in range(start + 1, config.steps + 1):
-            state, metrics = step_on_all_devices(state, key, feed.constant, next(items))
+        for step in ends:
+            state, metrics = call_on_all_devices(state, key, feed.constant, next(items))
             journal.add(step, metrics)
             last, stop = step == config.steps, signals.received
             if last or _due(step, config.log_every):
                 journal.log()
             if last or _due(step, config.sample_every):
-                journal.draw(state)
+                journal.draw(step, state)
             if last or stop or _due(step, config.checkpoint_every):
-                journal.save(state)
+                journal.save(step, state)
             if stop and not last:
+                journal.settle()
                 raise Stopped(
                     f"stopped by {stop} at step {step}, saved; run the same command to continue"
                 )

@@ -11,18 +11,24 @@ from gan_jax import prng
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.errors import Diverged
 from gan_jax.journal import Journal
+from gan_jax.preview import Painter
 from gan_jax.state import build_models, init_state
 from support import json_lines, tiny_mlp_config
 
 METRICS = ("d_loss", "g_loss", "d_accuracy_real", "d_accuracy_fake", "d_grad_norm")
 
 
+def wait_for(action, *arguments):
+    """What is handed over is written later, by another thread; errors come up then."""
+    action(*arguments)
+    action.__self__.settle()
+
+
 def metrics(**changes):
-    return {name: jnp.float32(changes.get(name, 0.5)) for name in METRICS}
+    return {name: jnp.float32([changes.get(name, 0.5)]) for name in METRICS}
 
 
-def paint(state):
-    return np.full((4, 4, 3), 100, np.uint8)
+PAINTER = Painter(lambda state: {}, lambda seen, step: np.full((4, 4, 3), 100, np.uint8))
 
 
 @pytest.fixture
@@ -39,7 +45,7 @@ def open_journal(tmp_path):
 
         def start(step=0):
             manifest = {}
-            journal = Journal(tiny_mlp_config(), tmp_path, checkpoints, paint, step, manifest)
+            journal = Journal(tiny_mlp_config(), tmp_path, checkpoints, PAINTER, step, manifest)
             stack.callback(journal.close)
             return journal
 
@@ -51,6 +57,7 @@ def test_a_logged_row_is_that_of_the_last_step(open_journal, tmp_path):
     for step in (1, 2, 3):
         journal.add(step, metrics(d_loss=step))
     journal.log()
+    journal.settle()
     (row,) = json_lines(tmp_path / "metrics.jsonl")
     assert row["step"] == 3
     assert row["d_loss"] == 3.0
@@ -64,7 +71,7 @@ def test_a_value_that_is_not_finite_is_found_at_its_step(open_journal, tmp_path,
     journal.add(2, metrics(d_grad_norm=bad))
     journal.add(3, metrics())
     with pytest.raises(Diverged, match="d_grad_norm is not finite at step 2"):
-        journal.log()
+        wait_for(journal.log)
     assert not (tmp_path / "metrics.jsonl").exists()
 
 
@@ -74,7 +81,7 @@ def test_a_state_that_is_not_finite_is_not_saved(open_journal, tmp_path, state):
     params = jax.tree.map(lambda leaf: leaf.at[(0,) * leaf.ndim].set(jnp.nan), state.ema.params)
     broken = state.replace(step=jnp.int32(1), ema=state.ema.replace(params=params))
     with pytest.raises(Diverged, match=r"state\.ema\.params.* is not finite at step 1"):
-        journal.save(broken)
+        wait_for(journal.save, 1, broken)
     assert not (tmp_path / "digests.jsonl").exists()
     assert list((tmp_path / "checkpoints").iterdir()) == []
 
@@ -83,7 +90,7 @@ def test_nothing_is_saved_after_a_step_that_was_not_finite(open_journal, tmp_pat
     journal = open_journal()
     journal.add(1, metrics(g_loss=np.nan))
     with pytest.raises(Diverged, match="g_loss is not finite at step 1"):
-        journal.save(state)
+        wait_for(journal.save, 1, state)
     assert list((tmp_path / "checkpoints").iterdir()) == []
 
 
@@ -91,7 +98,7 @@ def test_a_state_after_one_that_was_not_finite_is_not_drawn(open_journal, tmp_pa
     journal = open_journal()
     journal.add(1, metrics(g_loss=np.inf))
     with pytest.raises(Diverged, match="g_loss is not finite at step 1"):
-        journal.draw(state)
+        wait_for(journal.draw, 1, state)
     assert list((tmp_path / "samples").iterdir()) == []
 
 
@@ -100,8 +107,28 @@ def test_a_resumed_run_drops_what_is_later_than_its_checkpoint(open_journal, tmp
     for step in (1, 2, 3):
         journal.add(step, metrics())
         journal.log()
-        journal.save(state.replace(step=jnp.int32(step)))
+        journal.save(step, state.replace(step=jnp.int32(step)))
     journal.close()
     open_journal(step=2)
     assert [row["step"] for row in json_lines(tmp_path / "metrics.jsonl")] == [1, 2]
     assert [row["step"] for row in json_lines(tmp_path / "digests.jsonl")] == [1, 2]
+
+
+def test_a_step_within_a_call_that_is_not_finite_is_named(open_journal):
+    journal = open_journal()
+    values = jnp.array([0.5, np.nan, 0.5, np.nan], jnp.float32)
+    journal.add(8, {name: values for name in METRICS})
+    with pytest.raises(Diverged, match="is not finite at step 6"):
+        wait_for(journal.log)
+
+
+def test_an_error_of_the_writer_reaches_the_loop_and_stops_what_follows(open_journal, tmp_path):
+    journal = open_journal()
+    journal.add(1, metrics(d_loss=np.nan))
+    journal.log()
+    with pytest.raises(Diverged):
+        journal.settle()
+    with pytest.raises(Diverged):
+        journal.add(2, metrics())
+    journal.close()
+    assert not (tmp_path / "metrics.jsonl").exists()

@@ -7,14 +7,15 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
-from gan_jax import parallel, prng
+from gan_jax import checkpoint, parallel, prng
 from gan_jax.config import Optimizer
 from gan_jax.data import order
 from gan_jax.data.feed import Plan, open_feed
 from gan_jax.data.sources import open_source
 from gan_jax.errors import UsageError
+from gan_jax.preview import make_painter
 from gan_jax.state import build_models, init_state
-from gan_jax.step import make_train_step
+from gan_jax.step import make_call, make_train_step
 from support import TINY_FLAGS, json_lines, tiny_config
 
 SGD = Optimizer(name="sgd", learning_rate=0.05)
@@ -139,20 +140,25 @@ def test_a_batch_that_devices_cannot_share_is_refused_with_the_numbers():
         parallel.check_batch_size(3)
 
 
-def test_a_step_moves_nothing_between_host_and_devices_unasked():
+def test_the_loop_moves_nothing_between_host_and_devices_unasked():
     """Data, key and state lie on the devices; what a step is sent, the feed has put there."""
     config = tiny_config()
     source = open_source(config.dataset)
     step = make_train_step(config, build_models(config, source.shape, parallel.AXIS), parallel.AXIS)
     feed = open_feed(config, source)
-    mapped = parallel.parallelize(
-        lambda state, key, constant, item: step(state, key, feed.assemble(constant, item))
-    )
+    mapped = parallel.parallelize(make_call(step, feed.assemble))
     key = parallel.replicate(prng.root(0))
     models = build_models(config, source.shape, parallel.AXIS)
+    look = make_painter(config, models, 0).look
     state = parallel.replicate(init_state(config, models, source.shape, prng.root(0)))
     items = feed.items(0)
     state, _ = mapped(state, key, feed.constant, next(items))
-    item = next(items)
+    looked, copied = look(state), checkpoint.copy(state)  # compiled: that moves constants
     with jax.transfer_guard("disallow"):
-        mapped(state, key, feed.constant, item)
+        for _ in range(3):
+            state, metrics = mapped(state, key, feed.constant, next(items))
+        looked, copied = look(state), checkpoint.copy(state)
+        state, metrics = mapped(state, key, feed.constant, next(items))
+        host = jax.device_get((looked, metrics))
+        assert checkpoint.to_host(copied).step == 4
+    assert np.isfinite(host[0]["samples"]).all()

@@ -30,8 +30,10 @@ class Feed(NamedTuple):
 
     Attributes:
       constant: what every step is given, replicated on the devices.
-      items: first step -> what that step and each one after it are given, spread over the devices.
-      assemble: (constant, one device's share of an item) -> its batch, leaves [k, B, ...]; pure.
+      items: first step -> what its call and each one after it are given, leaves
+        [devices, steps, ...], spread over the devices.
+      assemble: (constant, one step of one device's share of an item) -> its batch, leaves
+        [k, B, ...]; pure.
     """
 
     constant: PyTree[Array]
@@ -51,6 +53,7 @@ class Plan:
       devices: of this process; they share its rows equally.
       d_steps: batches per step (k).
       boost: the steps that have more.
+      steps_per_call: steps that are fed together.
     """
 
     seed: int
@@ -60,6 +63,7 @@ class Plan:
     devices: int
     d_steps: int
     boost: Boost = dataclasses.field(default_factory=Boost)
+    steps_per_call: int = 1
 
     def at(self, step: int) -> Int32[np.ndarray, "devices k per_device"]:
         """The examples of a step (0, 1, ...)."""
@@ -72,6 +76,10 @@ class Plan:
         indices = np.stack(batches).reshape(k, self.devices, -1)
         return np.ascontiguousarray(indices.swapaxes(0, 1))
 
+    def call(self, step: int) -> Int32[np.ndarray, "devices steps k per_device"]:
+        """The examples of the steps that begin with this one and share a call."""
+        return np.stack([self.at(step + i) for i in range(self.steps_per_call)], axis=1)
+
 
 def open_feed(config: Config, source: Source) -> Feed:
     """The feed of a run: resident where the data set fits, streamed where it does not.
@@ -83,7 +91,7 @@ def open_feed(config: Config, source: Source) -> Feed:
     dataset, rows = config.dataset, parallel.batch_rows(config.batch_size)
     plan = Plan(
         config.seed, len(source), config.batch_size, rows, parallel.local_devices(),
-        config.d_steps, config.d_boost,
+        config.d_steps, config.d_boost, config.steps_per_call,
     )  # fmt: skip
     bytes_each = math.prod(source.shape) * (1 if len(source.shape) == 3 else 4)
     if len(source) * bytes_each <= dataset.resident_mb * 1e6:
@@ -92,13 +100,13 @@ def open_feed(config: Config, source: Source) -> Feed:
 
 
 def resident(source: Source, plan: Plan) -> Feed:
-    """Reads the whole source now; each step then gathers its batches on the device."""
+    """Reads the whole source now; each step gathers its batches on the device."""
 
     def items(first: int) -> Iterator[Array]:
         step = first
         while True:
-            yield parallel.shard(plan.at(step))
-            step += 1
+            yield parallel.shard(plan.call(step))
+            step += plan.steps_per_call
 
     def gather(constant: Batch, indices: Array) -> Batch:
         return {name: leaf[indices] for name, leaf in constant.items()}
@@ -107,11 +115,12 @@ def resident(source: Source, plan: Plan) -> Feed:
 
 
 def streamed(source: Source, plan: Plan, workers: int) -> Feed:
-    """Reads each step's examples shortly before it, by threads or by `workers` processes."""
+    """Reads each call's examples shortly before it, by threads or by `workers` processes."""
 
     def items(first: int) -> Iterator[Batch]:
-        steps = grain.MapDataset.range(first, 2**31).map(_ReadStep(source, plan))
-        batches = steps.to_iter_dataset(grain.ReadOptions(num_threads=4, prefetch_buffer_size=4))
+        steps = grain.MapDataset.range(first, 2**31, plan.steps_per_call)
+        calls = steps.map(_ReadCall(source, plan))
+        batches = calls.to_iter_dataset(grain.ReadOptions(num_threads=4, prefetch_buffer_size=4))
         if workers:
             options = grain.MultiprocessingOptions(num_workers=workers)
             batches = batches.mp_prefetch(options, worker_init_fn=_end_with_parent)
@@ -147,15 +156,15 @@ def read_all(source: Source, chunk: int = 1024) -> Example:
 
 
 @dataclasses.dataclass(frozen=True)
-class _ReadStep(grain.transforms.Map):
-    """Step -> its batches; a class and no closure, since worker processes are sent it."""
+class _ReadCall(grain.transforms.Map):
+    """First step of a call -> its batches; a class, since worker processes are sent no closure."""
 
     source: Source
     plan: Plan
 
     def map(self, step: int) -> Example:
-        """Leaves [devices, k, B, ...]."""
-        indices = self.plan.at(step)
+        """Leaves [devices, steps, k, B, ...]."""
+        indices = self.plan.call(step)
         examples = self.source.read(indices.ravel())
         return {
             name: leaf.reshape(*indices.shape, *leaf.shape[1:]) for name, leaf in examples.items()

@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
 def batches(one_feed, first, count):
     with contextlib.closing(one_feed.items(first)) as items:
         return [
-            np.asarray(one_feed.assemble(one_feed.constant, item)["image"])
+            np.asarray(one_feed.assemble(one_feed.constant, item)["image"])[:, 0]
             for item in itertools.islice(items, count)
         ]
 
@@ -50,6 +50,17 @@ def test_a_feed_goes_on_from_any_step(folder):
     for one_feed in (feed.resident(folder, PLAN), feed.streamed(folder, PLAN, 0)):
         whole = batches(one_feed, 0, 6)
         assert np.array_equal(batches(one_feed, 4, 2), whole[4:])
+
+
+@pytest.mark.parametrize("kind", ["resident", "streamed"])
+def test_steps_that_share_a_call_have_the_batches_that_they_have_alone(folder, kind):
+    make = {"resident": feed.resident, "streamed": lambda *of: feed.streamed(*of, 0)}[kind]
+    alone = batches(make(folder, PLAN), 3, 6)
+    together = make(folder, dataclasses.replace(PLAN, steps_per_call=3))
+    with contextlib.closing(together.items(3)) as items:
+        calls = [together.assemble(together.constant, next(items))["image"] for _ in range(2)]
+    for call, parts in zip(calls, (alone[:3], alone[3:]), strict=True):
+        assert np.array_equal(call, np.stack(parts, axis=1))
 
 
 def test_the_limit_decides_between_resident_and_streamed(folder):
