@@ -1,4 +1,4 @@
-"""The same GANs in PyTorch, as one writes them there: a worker that `benchmarks.step` asks for times.
+"""The same GANs in PyTorch, as one writes them there: the worker whose times ours are held to.
 
 It imports nothing but PyTorch, so it runs in an environment of its own. The networks, losses and
 order of updates are those of `gan_jax`, read from the same config: D on real and on fake images in

@@ -2,8 +2,8 @@
 
   python launch.py --config=experiments/stacked_mnist_r3gan.py --config.dataset.data_dir=DIR
 
-Source: Huang et al. 2024, section 3.3 and table 1, whose code is not published: relativistic
-pairing with R1 and R2 covers all modes where each part alone does not. Digits are padded to 32x32.
+Source: Huang et al. 2024, whose code for Stacked MNIST is not published: relativistic pairing
+with R1 and R2 covers all modes where each part alone does not. Digits are padded to 32x32.
 Ours, for want of theirs: the networks of cifar10_r3gan.py at 96 channels in place of 768, gamma 1,
 Adam 2e-4 with (0, .9), batch 64, no schedule.
 

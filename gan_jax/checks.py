@@ -59,7 +59,10 @@ def _of_the_critic(config: Config, state: GANState) -> Iterator[str]:
 
 
 def _of_batches(config: Config) -> Iterator[str]:
-    share = config.batch_size // parallel.device_count()
+    share, parts = config.batch_size // parallel.device_count(), config.accumulate
+    if share % parts:
+        yield f"accumulate={parts}: does not divide a device's {share} examples of a batch"
+    share //= parts
     group = getattr(config.discriminator, "minibatch_std", 0)
     if share % config.packing:
         yield f"packing={config.packing}: does not divide a device's {share} examples of a batch"

@@ -18,9 +18,10 @@ from gan_jax.errors import GanJaxError, UsageError, first_line
 def train(config: Config, workdir: str) -> None:
     """Trains, or continues, the run in `workdir`."""
     from gan_jax import startup
-    from gan_jax.train import train
 
     startup.prepare()
+    from gan_jax.train import train
+
     train(config, workdir)
 
 
@@ -103,7 +104,7 @@ def experiment_of(argv: list[str]) -> str | None:
 
 def _help(usage: str, experiment: str | None) -> NoReturn:
     try:
-        config = _load(experiment) if experiment else Config()
+        config = load(experiment) if experiment else Config()
     except UsageError as error:
         _fail(error)
     print(f"{usage}\nSettings, {'as in ' + experiment if experiment else 'with their defaults'}:\n")
@@ -133,7 +134,7 @@ def _check_overrides(argv: list[str]) -> None:
     path = experiment_of(argv)
     if path is None:
         return
-    known = [where for where, _, _ in walk(_load(path))]
+    known = [where for where, _, _ in walk(load(path))]
     for override in overrides:
         if override in known:
             continue
@@ -145,7 +146,7 @@ def _check_overrides(argv: list[str]) -> None:
         )
 
 
-def _load(path: str) -> Config:
+def load(path: str) -> Config:
     """The config of an experiment file, or of its variant, before overrides."""
     file, variant = _split(path)
     if not pathlib.Path(file).is_file():
@@ -185,7 +186,7 @@ def _in_our_words(message: str, argv: list[str]) -> str:
     match = re.match(r"flag --(config\.[\w.]+)=(.*?): ", message)
     if not match:
         return " ".join(message.split())
-    fields = {where: field for where, field, _ in walk(_load(experiment_of(argv)))}
+    fields = {where: field for where, field, _ in walk(load(experiment_of(argv)))}
     words = {int: "a whole number", float: "a number", bool: "true or false"}
     takes = words.get(fields[match[1]].type, "a tuple such as (256, 128)")
     return f"{match[1]}={match[2]!r}: takes {takes}"

@@ -222,6 +222,7 @@ class ResNetGenerator(Network):
     hierarchical: bool = setting(
         False, "each block's BatchNorms see their own part of z (needs shared_dim)"
     )
+    remat: bool = setting(False, "compute blocks again for the gradient: less memory, more time")
 
 
 @dataclasses.dataclass(kw_only=True, slots=True)
@@ -240,6 +241,7 @@ class ResNetDiscriminator(Network):
     )
     pool: str = setting("sum", "over the last map", choices=("sum", "mean"))
     head_bias: bool = setting(True, "whether the last, linear unit has a bias")
+    remat: bool = setting(False, "compute blocks again for the gradient: less memory, more time")
 
 
 @dataclasses.dataclass(kw_only=True, slots=True)
@@ -255,6 +257,7 @@ class R3GAN(Network):
     )
     blocks: int = setting(2, "residual blocks in a stage", at_least=1, below=1001)
     group_size: int = setting(16, "channels that a 3x3 convolution mixes", at_least=1)
+    remat: bool = setting(False, "compute blocks again for the gradient: less memory, more time")
 
 
 @dataclasses.dataclass(kw_only=True, slots=True)
@@ -367,6 +370,13 @@ class Config:
     )
     g_batch_ratio: int = setting(
         1, "fake images of a generator update, in units of batch_size", at_least=1, below=101
+    )
+    accumulate: int = setting(
+        1,
+        "parts of a batch whose gradients make one update together, for want of memory; BatchNorm "
+        "sees a part at a time",
+        at_least=1,
+        below=10**4,
     )
     packing: int = setting(
         1, "samples that D judges together, as channels of one (PacGAN)", at_least=1, below=101

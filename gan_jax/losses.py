@@ -1,7 +1,7 @@
 """Adversarial losses: logits -> scalar.
 
 Each is a pair of pure functions of the logits that D gives to real and to generated images, and the
-logit at which D calls an image real. D(x) below is the logit; sigma(D(x)) is the probability.
+logit above which D calls an image real. D(x) below is the logit; sigma(D(x)) is the probability.
 """
 
 from collections.abc import Callable
@@ -21,12 +21,13 @@ class Loss(NamedTuple):
     Attributes:
       discriminator: (real logits, fake logits) -> D's loss.
       generator: (real logits, fake logits) -> G's loss; most read the fake ones alone.
-      boundary: the logit above which D takes an image for real, for D's accuracy.
+      boundary: the logit above which D takes an image for real, for D's accuracy; None where its
+        logits have no fixed zero, and only their order within a pair means something.
     """
 
     discriminator: Callable[[Logits, Logits], Scalar]
     generator: Callable[[Logits, Logits], Scalar]
-    boundary: float
+    boundary: float | None
 
 
 def cross_entropy_discriminator(real: Logits, fake: Logits) -> Scalar:
@@ -86,14 +87,13 @@ def relativistic_pairing_generator(real: Logits, fake: Logits) -> Scalar:
     return jnp.mean(jax.nn.softplus(real - fake))
 
 
-# The boundary of the last two is that of a centred D; their logits are free to drift off it.
 LOSSES = {
     "minimax": Loss(cross_entropy_discriminator, minimax_generator, 0.0),
     "non_saturating": Loss(cross_entropy_discriminator, non_saturating_generator, 0.0),
     "least_squares": Loss(least_squares_discriminator, least_squares_generator, 0.5),
     "hinge": Loss(hinge_discriminator, wasserstein_generator, 0.0),
-    "wasserstein": Loss(wasserstein_discriminator, wasserstein_generator, 0.0),
+    "wasserstein": Loss(wasserstein_discriminator, wasserstein_generator, None),
     "relativistic_pairing": Loss(
-        relativistic_pairing_discriminator, relativistic_pairing_generator, 0.0
+        relativistic_pairing_discriminator, relativistic_pairing_generator, None
     ),
 }

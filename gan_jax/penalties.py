@@ -106,15 +106,15 @@ def r2(shown: Shown) -> Scalar:
 
 
 def r1_r2(shown: Shown) -> Scalar:
-    """1/2 E |g(x)|^2 + 1/2 E |g(G(z))|^2: zero-centred on both (Huang et al. 2024, eq. 3)."""
+    """1/2 E |g(x)|^2 + 1/2 E |g(G(z))|^2: zero-centred on both (Huang et al. 2024)."""
     return r1(shown) + r2(shown)
 
 
 def lecam(shown: Shown) -> Scalar:
     """E relu(D(x) - D_fake)^2 + E relu(D_real - D(G(z)))^2, D_real and D_fake moving averages.
 
-    Tseng et al. 2021; their code has the relu and their eq. 3 has none. The averages are those of
-    the updates before.
+    Tseng et al. 2021; their code has the relu, the paper's formula has none. The averages are those
+    of the updates before.
     """
     real = jnp.mean(jnp.square(jax.nn.relu(shown.real_logits - shown.averages.fake)))
     return real + jnp.mean(jnp.square(jax.nn.relu(shown.averages.real - shown.fake_logits)))

@@ -5,14 +5,29 @@ import os
 import pathlib
 
 import jax
+import jaxlib.version
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8  # glibc's malloc.h
 
 
 def prepare() -> None:
-    """Turns the compilation cache on and keeps freed memory; to be called before JAX computes."""
+    """Does all of the following; to be called before JAX computes anything."""
+    choose_kernels()
     keep_compiled()
     keep_memory()
+
+
+def choose_kernels() -> None:
+    """On a CPU, XLA takes its YNN library for reductions alone, and Eigen for all else.
+
+    Measured: YNN's products and convolutions are slower, its reductions faster
+    (docs/performance.md). A jaxlib that was not tried keeps its own choice, for it might not know
+    the flag and would then end the process; so does a user whose XLA_FLAGS speak of YNN.
+    """
+    version = jaxlib.version.__version_info__
+    flags = os.environ.get("XLA_FLAGS", "")
+    if (0, 8) <= version < (0, 11) and "ynn" not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_experimental_ynn_fusion_type=reduce".strip()
 
 
 def keep_compiled() -> None:

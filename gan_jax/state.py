@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from gan_jax import latents, penalties, prng
 from gan_jax.config import Config, Optimizer
-from gan_jax.models import Setting, build_discriminator, build_generator
+from gan_jax.models import Shared, build_discriminator, build_generator
 
 
 class Models(NamedTuple):
@@ -77,7 +77,7 @@ def build_models(
     Raises:
       UsageError: names the field that is off.
     """
-    setting = Setting(
+    shared = Shared(
         sample_shape=sample_shape,
         num_classes=num_classes if config.conditional else 0,
         pixel_range=config.dataset.pixel_range,
@@ -85,8 +85,8 @@ def build_models(
         axis_name=axis_name,
     )
     return Models(
-        build_generator(config.generator, setting),
-        build_discriminator(config.discriminator, setting),
+        build_generator(config.generator, shared),
+        build_discriminator(config.discriminator, shared),
     )
 
 

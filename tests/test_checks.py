@@ -49,6 +49,15 @@ FORBIDDEN = {
         r"d_updates='separate': goes with no penalty"),
     "packs that devices cannot share": (
         lambda: tiny_mlp_config(packing=3), r"packing=3: does not divide a device's 4"),
+    "parts that devices cannot make": (
+        lambda: tiny_config(accumulate=3), r"accumulate=3: does not divide a device's 4"),
+    "packs that parts cannot hold": (
+        lambda: tiny_mlp_config(accumulate=4, packing=2), r"packing=2: does not divide.* 1 "),
+    "calls that overrun a picture": (
+        lambda: tiny_config(steps_per_call=2), r"steps_per_call=2: does not divide sample_every=3"),
+    "calls of unlike steps": (
+        lambda: tiny_mlp_config(steps_per_call=2, d_boost=Boost(d_steps=3, first=3)),
+        r"steps_per_call: steps with d_boost"),
     "packs in one dimension": (
         lambda: tiny_mlp_config(packing=2, dataset=Dataset(name="gaussian_1d")),
         r"gaussian_1d.*this D judges several"),

@@ -49,7 +49,7 @@ def test_extreme_logits_give_finite_values_and_gradients(name):
 @pytest.mark.parametrize("name", LOSSES)
 def test_at_the_boundary_each_player_pulls_its_own_way(name):
     loss = LOSSES[name]
-    undecided = jnp.full((3,), loss.boundary)
+    undecided = jnp.full((3,), loss.boundary or 0.0)
     real, fake = jax.grad(loss.discriminator, argnums=(0, 1))(undecided, undecided)
     assert (real < 0).all()
     assert (fake > 0).all()
@@ -67,4 +67,10 @@ def test_the_gradient_of_g_vanishes_for_minimax_alone_once_d_wins():
 def test_the_boundary_is_where_d_is_undecided():
     for name in ("minimax", "non_saturating"):
         assert jax.nn.sigmoid(LOSSES[name].boundary) == 0.5
+    for name in ("wasserstein", "relativistic_pairing"):  # a constant more changes nothing
+        loss = LOSSES[name]
+        assert loss.boundary is None
+        assert loss.discriminator(REAL + 7, FAKE + 7) == pytest.approx(
+            float(loss.discriminator(REAL, FAKE)), abs=1e-5
+        )
     assert LOSSES["least_squares"].boundary == pytest.approx((0 + 1) / 2)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import gan_jax.step
+import gan_jax.objectives
 from gan_jax import latents, parallel, penalties, prng
 from gan_jax.config import (
     DCGAN,
@@ -151,13 +151,13 @@ def test_g_moves_g_steps_times():
 
 def test_more_fakes_for_g_are_drawn_for_more_examples(monkeypatch):
     sizes = []
-    draw = gan_jax.step.latents.draw
+    draw = gan_jax.objectives.latents.draw
 
     def note(latent, keys):
         sizes.append(len(keys))
         return draw(latent, keys)
 
-    monkeypatch.setattr(gan_jax.step.latents, "draw", note)
+    monkeypatch.setattr(gan_jax.objectives.latents, "draw", note)
     one_step(mlps(g_batch_ratio=2))
     assert sizes == [16, 32]
 
@@ -308,6 +308,80 @@ BFLOAT16 = {
             penalty=Penalty(name="wgan_gp"), augment="color,translation,cutout",
             discriminator=DCGAN(width=4, base=2, batch_norm=False)), (8, 8, 3)),
 }  # fmt: skip
+
+
+ACCUMULATED = {
+    "a penalty, k = 2": lambda: mlps(d_steps=2, penalty=Penalty(name="wgan_gp")),
+    "pairs": lambda: mlps(loss="relativistic_pairing", penalty=Penalty(name="r1_r2")),
+    "packs and more fakes": lambda: mlps(packing=2, g_batch_ratio=3, augment="translation"),
+}
+
+
+@pytest.mark.parametrize("name", ACCUMULATED)
+def test_a_batch_in_parts_makes_the_update_of_the_whole(name):
+    """Where no layer looks at the batch: the same latents, images and keys, in four parts."""
+    whole, parts = ACCUMULATED[name](), ACCUMULATED[name]()
+    parts.accumulate = 4
+    (after, metrics), (expected, expected_metrics) = (
+        jax.jit(born(config)[2])(born(config)[1], prng.root(0), batch_of(config))
+        for config in (parts, whole)
+    )
+    for a, b in zip(jax.tree.leaves(after), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+    for metric, value in expected_metrics.items():
+        np.testing.assert_allclose(metrics[metric], value, rtol=1e-4, atol=1e-6, err_msg=metric)
+
+
+def test_a_batch_in_parts_moves_the_statistics_by_every_part():
+    config = tiny_config(accumulate=2)
+    _, state, step = born(config)
+    after, _ = jax.jit(step)(state, prng.root(0), batch_of(config))
+    var = after.discriminator.model_state["batch_stats"]["BatchNorm_0"]["var"]
+    assert np.allclose(var, 0.9**4, atol=0.03)  # real and fake, twice each, towards little
+
+
+def working_memory(config):
+    """Bytes that the compiled step needs beside its inputs and outputs."""
+    _, state, step = born(config)
+    compiled = jax.jit(step).lower(state, prng.root(0), batch_of(config)).compile()
+    return compiled.memory_analysis().temp_size_in_bytes
+
+
+def test_a_batch_in_parts_needs_less_memory():
+    network = {"width": 16, "base": 2}
+    config = tiny_config(batch_size=128, generator=DCGAN(**network), discriminator=DCGAN(**network))
+    whole = working_memory(config)
+    config.accumulate = 8
+    assert working_memory(config) < 0.5 * whole
+
+
+REMAT = {
+    "resnet": lambda remat: resnets(
+        generator=ResNetGenerator(
+            channels=(8, 8), spectral_norm=True, remat=remat, optimizer=sgd()),
+        discriminator=ResNetDiscriminator(
+            channels=(8, 8), down=1, spectral_norm=True, remat=remat, optimizer=sgd()),
+    ),
+    "r3gan": lambda remat: tiny_config(
+        generator=R3GAN(channels=(8, 8), remat=remat, optimizer=sgd()),
+        discriminator=R3GAN(channels=(8, 8), remat=remat, optimizer=sgd()),
+        conditional=True, penalty=Penalty(name="r1_r2"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REMAT)
+def test_blocks_that_are_computed_again_change_no_number(name):
+    states = []
+    for remat in (False, True):
+        config = REMAT[name](remat)
+        _, state, step = born(config)
+        text = str(jax.make_jaxpr(step)(state, prng.root(0), batch_of(config)))
+        assert ("remat" in text or "checkpoint" in text) == remat
+        states.append(jax.jit(step)(state, prng.root(0), batch_of(config)))
+    assert jax.tree.structure(states[0]) == jax.tree.structure(states[1])
+    for a, b in zip(*map(jax.tree.leaves, states), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", BFLOAT16)

@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import gan_jax.step
+import gan_jax.objectives
 from gan_jax import latents, parallel, prng
 from gan_jax.config import MLP, Dataset, Optimizer
+from gan_jax.objectives import pack, prepare
 from gan_jax.state import build_models, init_state
-from gan_jax.step import make_train_step, pack, prepare
+from gan_jax.step import make_call, make_train_step
 from support import tiny_config
 
 SHAPE = (8, 8, 1)
@@ -201,7 +202,7 @@ def test_every_update_of_every_step_has_latents_of_its_own(monkeypatch):
         return latents.draw(latent, keys)
 
     config = tiny_config(d_steps=2, generator=MLP(hidden=(4,)), discriminator=MLP(hidden=(4,)))
-    monkeypatch.setattr(gan_jax.step, "latents", types.SimpleNamespace(draw=draw))
+    monkeypatch.setattr(gan_jax.objectives, "latents", types.SimpleNamespace(draw=draw))
     _, state, step = build(config)
     with jax.disable_jit():  # so that keys have values
         for _ in range(2):
@@ -308,6 +309,21 @@ def test_packing_stacks_channels_of_examples_that_follow_each_other():
     assert packed.shape == (2, 1, 2, 6)
     assert np.array_equal(packed[1, ..., :3], images[2])
     assert np.array_equal(packed[1, ..., 3:], images[3])
+
+
+def test_steps_that_share_a_call_are_the_steps_made_one_by_one():
+    network = MLP(hidden=(12,), batch_norm="before", optimizer=Optimizer(learning_rate=1e-2))
+    config = tiny_config(d_steps=2, batch_size=8, generator=network, discriminator=network)
+    _, state, step = build(config)
+    root, batches = prng.root(0), [real_batches(2, 8, seed) for seed in range(3)]
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *batches)
+    call = make_call(step, lambda constant, item: item)
+    together, metrics = jax.jit(call)(state, root, (), stacked)
+    for index, batch in enumerate(batches):
+        state, alone = jax.jit(step)(state, root, batch)
+        for name, value in alone.items():
+            np.testing.assert_allclose(metrics[name][index], value, rtol=1e-3, err_msg=name)
+    assert_close(together, state, rtol=1e-3, atol=1e-6)
 
 
 def test_hyperparameters_are_traced_values_of_the_state():

@@ -153,7 +153,10 @@ def test_a_kill_in_the_middle_of_a_checkpoint(launch, undisturbed, tmp_path):
 def test_20_kills_at_random_moments(launch, tmp_path):
     """Each restart is killed again, at any moment of start, training, drawing or saving."""
     steps, straight, killed = 150, tmp_path / "straight", tmp_path / "killed"
-    often = ("--config.checkpoint_every=7", "--config.sample_every=50")
+    often = (
+        "--config.steps_per_call=3", "--config.log_every=6", "--config.checkpoint_every=6",
+        "--config.sample_every=48",
+    )  # fmt: skip
     for workdir in (tmp_path / "warms the compilation cache", straight):
         began = time.monotonic()
         ended = launch(*flags(workdir, steps, *often))

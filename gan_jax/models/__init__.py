@@ -23,7 +23,7 @@ PRECISIONS: dict[str, Dtype] = {"float32": jnp.float32, "bfloat16": jnp.bfloat16
 
 
 @dataclasses.dataclass(frozen=True)
-class Setting:
+class Shared:
     """What both networks of a run must fit; a module declares those of it that it reads.
 
     Attributes:
@@ -41,39 +41,39 @@ class Setting:
     axis_name: str | None = None
 
 
-def build_generator(network: Network, setting: Setting) -> nn.Module:
+def build_generator(network: Network, shared: Shared) -> nn.Module:
     """The module (z [B, dim], label [B], train) -> samples [B, *sample_shape] of a config.
 
     Raises:
       UsageError: if there is no such family, its options are not those of the config, or it cannot
-        do what the setting asks for.
+        do what the two share asks for.
     """
     family = pick(FAMILIES, network.name, "config.generator.name")
-    return _build(family.Generator, network, setting, "config.generator")
+    return _build(family.Generator, network, shared, "config.generator")
 
 
-def build_discriminator(network: Network, setting: Setting) -> nn.Module:
+def build_discriminator(network: Network, shared: Shared) -> nn.Module:
     """The module (samples [B, ...], label [B], train) -> logits [B] of a config.
 
     Raises:
       UsageError: as `build_generator`.
     """
     family = pick(FAMILIES, network.name, "config.discriminator.name")
-    return _build(family.Discriminator, network, setting, "config.discriminator")
+    return _build(family.Discriminator, network, shared, "config.discriminator")
 
 
-def _build(module: type[nn.Module], network: Network, setting: Setting, path: str) -> nn.Module:
-    shared = {field.name: getattr(setting, field.name) for field in dataclasses.fields(setting)}
-    shared["dtype"] = PRECISIONS[shared.pop("precision")]
+def _build(module: type[nn.Module], network: Network, shared: Shared, path: str) -> nn.Module:
+    values = {field.name: getattr(shared, field.name) for field in dataclasses.fields(shared)}
+    values["dtype"] = PRECISIONS[values.pop("precision")]
     declared = {field.name: field for field in dataclasses.fields(module)}
-    if setting.num_classes and "num_classes" not in declared:
+    if shared.num_classes and "num_classes" not in declared:
         able = ", ".join(name for name, family in FAMILIES.items() if _conditional(family))
         raise UsageError(
             f"config.conditional=True: the family {network.name} of {path} knows no classes; "
             f"take one of {able}"
         )
-    options = _options(declared, set(shared), network, path)
-    return module(**options, **{name: shared[name] for name in shared.keys() & declared.keys()})
+    options = _options(declared, set(values), network, path)
+    return module(**options, **{name: values[name] for name in values.keys() & declared.keys()})
 
 
 def _options(

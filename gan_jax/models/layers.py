@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Int
 
 from gan_jax.models.convolution import Features, Images, conv, conv_transpose
 
-_normal_002 = nn.initializers.normal(0.02)
+_NORMAL_002 = nn.initializers.normal(0.02)
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "relu": nn.relu,
@@ -34,7 +34,7 @@ def initializer(name: str, gain: float = 1.0) -> Callable[..., Any]:
         "lecun_normal": nn.initializers.lecun_normal(),
         "he_normal": nn.initializers.variance_scaling(2.0, "fan_in", "normal"),
         "glorot_uniform": nn.initializers.variance_scaling(gain**2, "fan_avg", "uniform"),
-        "normal": _normal_002,
+        "normal": _NORMAL_002,
         "orthogonal": nn.initializers.orthogonal(),
     }[name]
 
@@ -50,7 +50,7 @@ class Conv(nn.Module):
     stride: int = 1
     padding: str = "SAME"
     use_bias: bool = True
-    kernel_init: Callable[..., Any] = _normal_002
+    kernel_init: Callable[..., Any] = _NORMAL_002
     groups: int = 1
     dtype: Dtype = jnp.float32
 
@@ -74,7 +74,7 @@ class ConvTranspose(nn.Module):
     stride: int = 1
     padding: str = "SAME"
     use_bias: bool = True
-    kernel_init: Callable[..., Any] = _normal_002
+    kernel_init: Callable[..., Any] = _NORMAL_002
     dtype: Dtype = jnp.float32
 
     @nn.compact
@@ -96,7 +96,7 @@ class ConditionalBatchNorm(nn.Module):
 
     num_classes: int
     spectral_norm: bool = False
-    kernel_init: Callable[..., Any] = _normal_002
+    kernel_init: Callable[..., Any] = _NORMAL_002
     dtype: Dtype = jnp.float32
     axis_name: str | None = None
 
@@ -113,7 +113,7 @@ class ConditionalBatchNorm(nn.Module):
             layer = nn.Dense(features, use_bias=False, kernel_init=self.kernel_init, name=name)
             return normalized(layer, self.spectral_norm, train)(y)
 
-        scale = 1 + modulation("gain", _normal_002)
+        scale = 1 + modulation("gain", _NORMAL_002)
         shift = modulation("bias", nn.initializers.zeros)
         scale, shift = (part.astype(self.dtype)[:, None, None] for part in (scale, shift))
         return norm(x) * scale + shift
@@ -128,7 +128,7 @@ class SelfAttention(nn.Module):
     """
 
     spectral_norm: bool = False
-    kernel_init: Callable[..., Any] = _normal_002
+    kernel_init: Callable[..., Any] = _NORMAL_002
     dtype: Dtype = jnp.float32
 
     @nn.compact

@@ -31,6 +31,7 @@ class Generator(nn.Module):
     channels: tuple[int, ...]
     blocks: int
     group_size: int
+    remat: bool
     num_classes: int = 0
     dtype: Dtype = jnp.float32
 
@@ -48,11 +49,12 @@ class Generator(nn.Module):
         basis = self.param("basis", nn.initializers.normal(1.0), (4, 4, first))
         weights = nn.Dense(first, use_bias=False, kernel_init=_msr(1.0))(z)
         x = (basis[None] * weights[:, None, None]).astype(self.dtype)
-        x = _stage(self, x)
+        stage = nn.remat(_stage) if self.remat else _stage
+        x = stage(self, x)
         for features in rest:
             if x.shape[-1] != features:
                 x = _conv(self, features, 1, 1.0)(x)
-            x = _stage(self, fir_upsample(x))
+            x = stage(self, fir_upsample(x))
         return _conv(self, self.sample_shape[-1], 1, 1.0)(x).astype(jnp.float32)
 
 
@@ -62,6 +64,7 @@ class Discriminator(nn.Module):
     channels: tuple[int, ...]
     blocks: int
     group_size: int
+    remat: bool
     num_classes: int = 0
     dtype: Dtype = jnp.float32
 
@@ -72,11 +75,12 @@ class Discriminator(nn.Module):
         first, *rest = self.channels[::-1]
         last = self.channels[0]
         x = _conv(self, first, 1, 1.0)(x.astype(self.dtype))
+        stage = nn.remat(_stage) if self.remat else _stage
         for features in rest:
-            x = fir_downsample(_stage(self, x))
+            x = fir_downsample(stage(self, x))
             if x.shape[-1] != features:
                 x = _conv(self, features, 1, 1.0)(x)
-        x = _stage(self, x).astype(jnp.float32)
+        x = stage(self, x).astype(jnp.float32)
         basis = self.param("basis", nn.initializers.normal(1 / 4), (4, 4, last))  # fan-in 4x4
         x = jnp.sum(x * basis[None], axis=(1, 2))
         x = nn.Dense(last if self.num_classes else 1, use_bias=False, kernel_init=_msr(1.0))(x)

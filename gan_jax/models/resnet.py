@@ -3,7 +3,7 @@
 A block of G: BatchNorm, ReLU, nearest upsampling, 3x3, BatchNorm, ReLU, 3x3; one of D: ReLU, 3x3,
 ReLU, 3x3, mean pooling, its first without the leading ReLU. Shortcuts are 1x1 where the shape
 changes and take the block's input before any ReLU (Miyato et al. 2018, appendix B.4; Gulrajani et
-al. 2017, appendix F; Zhang et al. 2019; Brock et al. 2019, appendix B). Biases start at 0.
+al. 2017; Zhang et al. 2019; Brock et al. 2019, appendix B). Biases start at 0.
 """
 
 import math
@@ -46,6 +46,7 @@ class Generator(nn.Module):
     attention: int
     shared_dim: int
     hierarchical: bool
+    remat: bool
     num_classes: int = 0
     pixel_range: str = "signed"
     dtype: Dtype = jnp.float32
@@ -60,8 +61,11 @@ class Generator(nn.Module):
         z, *conditions = self._conditions(z, label, len(rest))
         dense = nn.Dense(16 * first, kernel_init=initializer(self.initializer), dtype=self.dtype)
         x = normalized(dense, self.spectral_norm, train)(z).reshape(-1, 4, 4, first)
+        block = (
+            nn.remat(Generator._block, static_argnums=(2, 4)) if self.remat else Generator._block
+        )
         for features, y in zip(rest, conditions, strict=True):
-            x = self._block(x, features, y, train)
+            x = block(self, x, features, y, train)
             if x.shape[1] == self.attention:
                 x = _attention(self)(x, train)
         x = nn.relu(batch_norm(train, self.axis_name, self.dtype)(x))
@@ -131,6 +135,7 @@ class Discriminator(nn.Module):
     attention: int
     pool: str
     head_bias: bool
+    remat: bool
     num_classes: int = 0
     dtype: Dtype = jnp.float32
     axis_name: str | None = None
@@ -140,9 +145,11 @@ class Discriminator(nn.Module):
         self, x: Float[Array, "batch ..."], label: Int[Array, "batch"], train: bool
     ) -> Float[Array, "batch"]:
         self._check(x.shape[1:])
-        attended = False
+        attended, block = False, Discriminator._block
+        if self.remat:
+            block = nn.remat(block, static_argnums=(2, 3, 4))
         for index, features in enumerate(self.channels):
-            x = self._block(x, features, index, train)
+            x = block(self, x, features, index, train)
             if x.shape[1] == self.attention and not attended:
                 x, attended = _attention(self)(x, train), True
         h = nn.relu(x).astype(jnp.float32)

@@ -6,14 +6,14 @@ import pytest
 from gan_jax import models
 from gan_jax.config import DCGAN, MLP
 from gan_jax.errors import UsageError
-from gan_jax.models import Setting
+from gan_jax.models import Shared
 
 
-def both(generator, discriminator, shape, **setting):
-    setting = Setting(sample_shape=shape, **setting)
+def both(generator, discriminator, shape, **shared):
+    shared = Shared(sample_shape=shape, **shared)
     return (
-        models.build_generator(generator, setting),
-        models.build_discriminator(discriminator, setting),
+        models.build_generator(generator, shared),
+        models.build_discriminator(discriminator, shared),
     )
 
 
@@ -55,7 +55,7 @@ def test_bfloat16_computes_what_float32_does_to_its_own_precision():
     network, label = MLP(hidden=(32,)), jnp.zeros(4, jnp.int32)
     z = jax.random.normal(jax.random.key(0), (4, 8))
     exact, coarse = (
-        models.build_generator(network, Setting((2,), precision=precision))
+        models.build_generator(network, Shared((2,), precision=precision))
         for precision in ("float32", "bfloat16")
     )
     variables = exact.init(jax.random.key(1), z, label, train=True)
@@ -81,7 +81,7 @@ def test_a_family_with_another_ones_options_is_refused():
     network = DCGAN()
     network.name = "mlp"
     with pytest.raises(UsageError, match=r"config\.generator\.name='mlp'.*hidden"):
-        models.build_generator(network, Setting((8, 8, 1)))
+        models.build_generator(network, Shared((8, 8, 1)))
     network.name = "dcgna"
     with pytest.raises(UsageError, match=r"did you mean dcgan\?"):
-        models.build_discriminator(network, Setting((8, 8, 1)))
+        models.build_discriminator(network, Shared((8, 8, 1)))

@@ -1,0 +1,113 @@
+"""What the training loop costs over its bare step, and whether memory grows.
+
+  python -m benchmarks.loop [--rounds=5] [--config=FILE] [--json=FILE]
+
+In one process, in turn: 500 bare steps, then 500 steps of a real run, which logs every 50 steps and
+draws and saves at the end of them; each turn continues the run of the last. The loop's time is from
+its first logged step to its end, with all files written.
+"""
+
+import argparse
+import contextlib
+import gc
+import io
+import itertools
+import json
+import pathlib
+import statistics
+import tempfile
+import time
+
+from gan_jax import startup
+
+startup.prepare()
+
+import jax  # noqa: E402
+
+from gan_jax import command, parallel, prng  # noqa: E402
+from gan_jax.config import Config  # noqa: E402
+from gan_jax.data.feed import open_feed  # noqa: E402
+from gan_jax.step import make_call  # noqa: E402
+from gan_jax.train import build, train  # noqa: E402
+
+_STEPS, _LOGGED = 500, 50
+
+
+def bare_steps(config: Config):
+    """A function that makes a number of steps on the run's own data and waits for the last."""
+    run, key = build(config), prng.root(config.seed)
+    feed = open_feed(config, run.source)
+    call = parallel.parallelize(make_call(run.step, feed.assemble))
+    held = [parallel.replicate(run.initial(key))]
+    key, items = parallel.replicate(key), feed.items(0)
+
+    def steps(count: int) -> None:
+        for item in itertools.islice(items, count // config.steps_per_call):
+            held[0], metrics = call(held[0], key, feed.constant, item)
+        jax.block_until_ready(metrics)
+
+    return steps
+
+
+def loop_seconds(config: Config, directory: pathlib.Path) -> float:
+    """Trains on to `config.steps`; seconds of the steps after the first that is logged."""
+    with contextlib.redirect_stderr(io.StringIO()):
+        train(config, str(directory))
+    rows = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+    first = next(row for row in rows if row["step"] == config.steps - _STEPS + _LOGGED)
+    manifest = json.loads((directory / "manifest.json").read_text())
+    return manifest["wall_seconds"] - first["seconds"]
+
+
+def resident_bytes() -> int:
+    """Memory of this process that is in RAM now (Linux)."""
+    pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096
+
+
+def main() -> None:
+    """Measures and prints a line for each turn, then the medians."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config", default="experiments/digits_dcgan.py")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", metavar="FILE", help="where the result is also written")
+    arguments = parser.parse_args()
+
+    config = command.load(arguments.config)
+    config.log_every, config.sample_every, config.checkpoint_every = _LOGGED, _STEPS, _STEPS
+    steps, turns = bare_steps(config), []
+    steps(_LOGGED)
+    with tempfile.TemporaryDirectory() as folder:
+        for turn in range(arguments.rounds):
+            began = time.perf_counter()
+            steps(_STEPS - _LOGGED)
+            bare = time.perf_counter() - began
+            config.steps = _STEPS * (turn + 1)
+            loop = loop_seconds(config, pathlib.Path(folder) / "run")
+            gc.collect()
+            turns.append(
+                {
+                    "bare_ms": bare / (_STEPS - _LOGGED) * 1e3,
+                    "loop_ms": loop / (_STEPS - _LOGGED) * 1e3,
+                    "host_mb": resident_bytes() / 1e6,
+                    "device_mb": sum(array.nbytes for array in jax.live_arrays()) / 1e6,
+                }
+            )
+            print(
+                "step {step}: bare {bare_ms:.2f} ms, loop {loop_ms:.2f} ms; host {host_mb:.0f} MB, "
+                "arrays on devices {device_mb:.1f} MB".format(step=config.steps, **turns[-1])
+            )
+    bare, loop = (
+        statistics.median(turn[name] for turn in turns) for name in ("bare_ms", "loop_ms")
+    )
+    cost = statistics.median(turn["loop_ms"] / turn["bare_ms"] for turn in turns) - 1
+    print(f"medians: bare {bare:.2f} ms, loop {loop:.2f} ms; the loop costs {cost:+.1%}")
+    if arguments.json:
+        result = {"config": arguments.config, "cost": cost, "turns": turns}
+        pathlib.Path(arguments.json).write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

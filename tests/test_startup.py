@@ -1,0 +1,96 @@
+"""What a process sets before it compiles, each in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from support import ROOT, TINY_FLAGS
+
+
+def run(code, **environment):
+    """What a fresh Python prints, as JSON."""
+    clean = {name: value for name, value in os.environ.items() if "JAX" not in name}
+    answer = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=clean | {"XLA_FLAGS": ""} | environment,
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return json.loads(answer.stdout)
+
+
+PROGRAM = """
+import json, os
+from gan_jax import startup
+startup.prepare()
+import jax, jax.numpy as jnp
+text = jax.jit(lambda a: (a @ a).sum(0)).lower(jnp.ones((256, 256))).compile().as_text()
+print(json.dumps({
+    "cache": jax.config.jax_compilation_cache_dir, "flags": os.environ["XLA_FLAGS"],
+    "product by Eigen": "ROOT %dot" not in text.split("ENTRY")[0],
+}))
+"""
+
+
+def test_programs_are_cached_in_the_users_cache_directory(tmp_path):
+    answer = run(PROGRAM, XDG_CACHE_HOME=str(tmp_path))
+    assert answer["cache"] == str(tmp_path / "gan_jax")
+    assert list((tmp_path / "gan_jax").glob("jit_*"))
+
+
+def test_a_cache_that_the_user_names_is_theirs(tmp_path):
+    theirs = tmp_path / "theirs"
+    answer = run(PROGRAM, XDG_CACHE_HOME=str(tmp_path), JAX_COMPILATION_CACHE_DIR=str(theirs))
+    assert answer["cache"] == str(theirs)
+    assert not (tmp_path / "gan_jax").exists()
+
+
+def test_a_cache_directory_that_cannot_be_made_is_done_without(tmp_path):
+    (tmp_path / "file").write_text("")
+    assert run(PROGRAM, XDG_CACHE_HOME=str(tmp_path / "file"))["cache"] is None
+
+
+def test_the_users_flags_are_kept_and_win(tmp_path):
+    cache = {"XDG_CACHE_HOME": str(tmp_path)}
+    other = run(PROGRAM, XLA_FLAGS="--xla_cpu_enable_fast_math=false", **cache)
+    assert other["flags"].startswith("--xla_cpu_enable_fast_math=false --xla_cpu_experimental_ynn")
+    assert other["product by Eigen"]
+    theirs = "--xla_cpu_experimental_ynn_fusion_type="
+    assert run(PROGRAM, XLA_FLAGS=theirs, **cache)["flags"] == theirs
+
+
+MEMORY = """
+import json, resource
+from gan_jax import startup
+startup.KEEP and startup.keep_memory()
+import jax, jax.numpy as jnp
+f = jax.jit(lambda a: jnp.sort(a, axis=0)[::-1] @ a)
+a = jnp.ones((2048, 2048))
+def faults():
+    for _ in range(5):
+        f(a).block_until_ready()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+first = faults(); print(json.dumps(faults() - first))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="is about glibc")
+def test_memory_that_was_freed_is_used_again():
+    """Page faults of five calls that each take at least 16 MB, 4,096 pages, anew."""
+    kept, returned = (run(MEMORY.replace("startup.KEEP", keep)) for keep in ("True", "False"))
+    assert returned > 4096
+    assert kept < returned / 4
+
+
+def test_the_second_start_of_a_run_comes_much_sooner_to_its_first_step(launch, tmp_path):
+    """The default experiment at full size reaches a factor of 4 (docs/performance.md)."""
+    seconds = []
+    for name in ("first", "second"):
+        environment = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")}
+        arguments = (*TINY_FLAGS, f"--workdir={tmp_path / name}", "--config.steps=1")
+        ended = launch(*arguments, environment=environment)
+        assert ended.returncode == 0, ended.stderr
+        manifest = json.loads((tmp_path / name / "manifest.json").read_text())
+        seconds.append(manifest["seconds_to_first_step"])
+    assert seconds[1] < 0.7 * seconds[0]
