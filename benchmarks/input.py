@@ -16,6 +16,7 @@ from gan_jax import startup
 startup.prepare()
 
 import jax  # noqa: E402
+from absl import flags  # noqa: E402
 
 from gan_jax import command, parallel, prng  # noqa: E402
 from gan_jax.config import Config  # noqa: E402
@@ -58,6 +59,7 @@ def main() -> None:
     parser.add_argument("--workers", default="0,2", help="processes that decode, each in turn")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
+    flags.FLAGS.mark_as_parsed()  # Grain reads a flag of its own
 
     ways = {"resident": (False, 0)}
     for workers in map(int, arguments.workers.split(",")):
