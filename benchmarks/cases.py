@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.extend.core import Jaxpr, JaxprEqn
+from jax.extend.core import Jaxpr, JaxprEqn, jaxprs_in_params
 from jax.interpreters import partial_eval
 
 from gan_jax import parallel, prng
@@ -180,5 +180,5 @@ def _products(jaxpr: Jaxpr, times: int) -> Iterator[tuple[JaxprEqn, int, int]]:
             features = kernel.shape[equation.params["dimension_numbers"].rhs_spec[0]]
             yield equation, 2 * out.size * kernel.size // features, times
         else:
-            for part in jax.core.jaxprs_in_params(equation.params):
+            for part in jaxprs_in_params(equation.params):
                 yield from _products(part, times * equation.params.get("length", 1))

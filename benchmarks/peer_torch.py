@@ -300,7 +300,7 @@ def main():
     """Answers, on standard output, each line of standard input: how many steps to time."""
     parser = argparse.ArgumentParser()
     parser.add_argument("case", type=json.loads)
-    parser.add_argument("--variant", default="eager")
+    parser.add_argument("--variant", choices=VARIANTS, default="eager")
     parser.add_argument("--threads", type=int, default=0)
     arguments = parser.parse_args()
     torch.manual_seed(0)

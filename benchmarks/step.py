@@ -17,7 +17,7 @@ import pathlib
 import platform
 import statistics
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 from benchmarks.cases import CASES, describe
 from benchmarks.workers import Worker
@@ -34,7 +34,7 @@ def main() -> None:
     case = CASES[arguments.model]()
     ours = Worker("gan_jax", _command(arguments))
     if not ours.wait(arguments.limit):
-        sys.exit(f"error: gan_jax did not start within {arguments.limit} s")
+        _fail(f"gan_jax did not start within {arguments.limit} s")
     peers, absent = _start_peers(arguments, describe(case)) if arguments.peer else ([], [])
     for peer in peers:
         _check_same_work(ours, peer)
@@ -141,8 +141,8 @@ def _start_peers(
         except RuntimeError as error:
             absent.append((name, str(error)))
     if not peers:
-        sys.exit(
-            f"error: PyTorch did not start with {arguments.peer_python} ({absent[0][1]}); name a "
+        _fail(
+            f"PyTorch did not start with {arguments.peer_python} ({absent[0][1]}); name a "
             "Python that has it with --peer_python"
         )
     return peers, absent
@@ -152,9 +152,9 @@ def _check_same_work(ours: Worker, peer: Worker) -> None:
     """Both sides have the same parameters and, to 2 %, the same arithmetic."""
     a, b = ours.about, peer.about
     if a["parameters"] != b["parameters"]:
-        sys.exit(f"error: parameters differ: {a['parameters']} ours, {b['parameters']} theirs")
+        _fail(f"parameters differ: {a['parameters']} ours, {b['parameters']} theirs")
     if not 0.98 < a["flops"] / b["flops"] < 1.02:
-        sys.exit(f"error: FLOPs of a step differ: {a['flops']:,} ours, {b['flops']:,} theirs")
+        _fail(f"FLOPs of a step differ: {a['flops']:,} ours, {b['flops']:,} theirs")
 
 
 def _steps_per_turn(worker: Worker, unit: int, seconds: float) -> int:
@@ -166,6 +166,11 @@ def _steps_per_turn(worker: Worker, unit: int, seconds: float) -> int:
 
 def _turn(worker: Worker, steps: int) -> float:
     return worker.ask(str(steps))["seconds"] / steps
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)
 
 
 def _row(

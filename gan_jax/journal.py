@@ -5,6 +5,7 @@ waits for each, and writes it. What belongs to a step is so written before that 
 run that restores a checkpoint drops what is later than it, and writes the same again.
 """
 
+import collections
 import concurrent.futures
 import pathlib
 import time
@@ -65,6 +66,7 @@ class Journal:
         self._metrics = Metrics(directory, start)
         self._progress = Progress(start, config.steps)
         self._pending: list[tuple[int, MetricsOfSteps]] = []
+        self._sent: collections.deque[MetricsOfSteps] = collections.deque()
         self._last: tuple[int, float] | None = None
         self._began = time.perf_counter()
         self._writer = concurrent.futures.ThreadPoolExecutor(1, "journal")
@@ -93,8 +95,9 @@ class Journal:
             jax.block_until_ready(metrics)
             self._last = (step, time.perf_counter())
             self._manifest["seconds_to_first_step"] = round(self._last[1] - gan_jax.STARTED, 3)
-        elif len(self._pending) > _CALLS_AHEAD:
-            jax.block_until_ready(self._pending[-1 - _CALLS_AHEAD][1])
+        self._sent.append(metrics)
+        if len(self._sent) > _CALLS_AHEAD:
+            jax.block_until_ready(self._sent.popleft())
         if len(self._pending) > _MOST_PENDING:
             self._check()
 
@@ -106,12 +109,12 @@ class Journal:
     def draw(self, step: int, state: GANState) -> None:
         """Writes the picture of a state."""
         self._check()
-        self._submit_large(self._draw, step, self._paint.look(state))
+        self._submit_large(self._draw, step, self._paint.look, state)
 
     def save(self, step: int, state: GANState) -> None:
         """Writes the digest of a state and saves it, if it is finite all through."""
         self._check()
-        self._submit_large(self._save, step, checkpoint.copy(state))
+        self._submit_large(self._save, step, checkpoint.copy, state)
 
     def settle(self) -> None:
         """Waits until all that was handed over is written."""
@@ -126,11 +129,13 @@ class Journal:
     def _submit(self, task: Callable[..., None], *arguments: Any) -> concurrent.futures.Future:
         return self._writer.submit(self._write, task, *arguments)
 
-    def _submit_large(self, task: Callable[..., None], *arguments: Any) -> None:
-        """One of these at a time: they hold memory of the devices."""
+    def _submit_large(
+        self, task: Callable[..., None], step: int, take: Callable[[GANState], Any], state: GANState
+    ) -> None:
+        """A task on what is taken of a state, one at a time: that holds memory of the devices."""
         concurrent.futures.wait(self._large)
         self._raise_error()
-        self._large = [self._submit(task, *arguments)]
+        self._large = [self._submit(task, step, take(state))]
 
     def _write(self, task: Callable[..., None], *arguments: Any) -> None:
         """Runs a task in the writer's thread; after one that failed, none counts."""

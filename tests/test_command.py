@@ -141,7 +141,7 @@ def test_help_shows_the_settings_of_an_experiment(launch):
 def test_a_broken_experiment_file_is_refused(tmp_path, text, said):
     (tmp_path / "broken.py").write_text(text)
     with pytest.raises(UsageError, match=said):
-        command._load(str(tmp_path / "broken.py"))
+        command.load(str(tmp_path / "broken.py"))
 
 
 def test_overrides_reach_the_run(launch, tmp_path):

@@ -30,7 +30,7 @@ EXPERIMENTS = [each for name in FILES for each in variants(name)]
 
 
 def load(name):
-    return command._load(path_of(name) if ":" not in name else f"{ROOT}/experiments/{name}")
+    return command.load(path_of(name) if ":" not in name else f"{ROOT}/experiments/{name}")
 
 
 def test_there_is_an_experiment_for_every_system():

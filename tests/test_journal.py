@@ -132,3 +132,17 @@ def test_an_error_of_the_writer_reaches_the_loop_and_stops_what_follows(open_jou
         journal.add(2, metrics())
     journal.close()
     assert not (tmp_path / "metrics.jsonl").exists()
+
+
+def test_the_loop_runs_a_few_calls_ahead_of_the_devices_and_no_more(open_journal, monkeypatch):
+    """However often it logs."""
+    waited = []
+    monkeypatch.setattr(jax, "block_until_ready", waited.append)
+    journal = open_journal()
+    sent = [metrics(d_loss=step) for step in range(8)]
+    for step, values in enumerate(sent, 1):
+        journal.add(step, values)
+        journal.log()
+    journal.settle()
+    assert waited[0] is sent[0]  # the first: it compiles
+    assert [id(values) for values in waited[1:]] == [id(values) for values in sent[:6]]

@@ -1,11 +1,4 @@
-"""The layers that the families share; which convolution a platform gets is decided here alone.
-
-XLA's convolutions are fast on GPUs and TPUs. On a CPU their gradients are not: a transposed
-convolution's is 7 to 12 times slower than the same arithmetic as a matrix product. There, a
-convolution of stride s and kernel k is written as one of stride 1 and kernel ceil(k / s) over the
-space-to-depth image, gathered into patches, times the kernel; plain autodiff of that is fast, at
-every order.
-"""
+"""The layers that the families share."""
 
 from collections.abc import Callable
 from typing import Any
