@@ -1,6 +1,6 @@
 """Where the time of a step goes: each of its products alone, against the floor, and the rest.
 
-  python -m benchmarks.profile --model=dcgan64 [--rounds=9]
+  python -m benchmarks.breakdown --model=dcgan64 [--rounds=9]
 
 The floor of a product is its floating-point operations over those of float32 products of 1024x1024,
 timed in the same rounds. The rest is the step's time less that of its products: BatchNorm,
