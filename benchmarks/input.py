@@ -48,6 +48,10 @@ class Run:
         jax.block_until_ready(metrics)
         return (time.perf_counter() - began) / steps * 1e3
 
+    def close(self) -> None:
+        """Ends the threads and processes that decode."""
+        self._items.close()
+
 
 def main() -> None:
     """Measures and prints the table."""
@@ -73,6 +77,8 @@ def main() -> None:
     for _ in range(arguments.rounds):
         for name, run in runs.items():
             times[name].append(run.milliseconds())
+    for run in runs.values():
+        run.close()
     base = statistics.median(times["resident"])
     print("| input | ms/step | spread | over resident |\n| --- | ---: | ---: | ---: |")
     for name, values in times.items():
