@@ -7,50 +7,18 @@ many processes.
 """
 
 import argparse
-import itertools
 import statistics
-import time
 
 from gan_jax import startup
 
 startup.prepare()
 
-import jax  # noqa: E402
 from absl import flags  # noqa: E402
 
-from gan_jax import command, parallel, prng  # noqa: E402
-from gan_jax.config import Config  # noqa: E402
-from gan_jax.data.feed import open_feed  # noqa: E402
-from gan_jax.step import make_call  # noqa: E402
-from gan_jax.train import build  # noqa: E402
+from benchmarks.bare import BareRun  # noqa: E402
+from gan_jax import command  # noqa: E402
 
 _STEPS = 200
-
-
-class Run:
-    """A run whose data come by one of the two ways; `streams` says by which."""
-
-    def __init__(self, config: Config, streams: bool, workers: int):
-        config.dataset.resident_mb = 0 if streams else 10**6
-        config.dataset.workers = workers
-        run, key = build(config), prng.root(config.seed)
-        self._feed = open_feed(config, run.source)
-        self._call = parallel.parallelize(make_call(run.step, self._feed.assemble))
-        self._state, self._key = parallel.replicate(run.initial(key)), parallel.replicate(key)
-        self._items, self._steps_per_call = self._feed.items(0), config.steps_per_call
-        self.milliseconds(config.steps_per_call)
-
-    def milliseconds(self, steps: int = _STEPS) -> float:
-        """Of one step, over so many."""
-        began = time.perf_counter()
-        for item in itertools.islice(self._items, steps // self._steps_per_call):
-            self._state, metrics = self._call(self._state, self._key, self._feed.constant, item)
-        jax.block_until_ready(metrics)
-        return (time.perf_counter() - began) / steps * 1e3
-
-    def close(self) -> None:
-        """Ends the threads and processes that decode."""
-        self._items.close()
 
 
 def main() -> None:
@@ -65,18 +33,19 @@ def main() -> None:
     arguments = parser.parse_args()
     flags.FLAGS.mark_as_parsed()  # Grain reads a flag of its own
 
-    ways = {"resident": (False, 0)}
+    ways = {"resident": (10**6, 0)}
     for workers in map(int, arguments.workers.split(",")):
-        ways[f"streamed, {workers or 'no'} processes"] = (True, workers)
+        ways[f"streamed, {workers or 'no'} processes"] = (0, workers)
     runs = {}
     for name, way in ways.items():
         config = command.load(arguments.config)
         config.dataset.data_dir = arguments.data_dir
-        runs[name] = Run(config, *way)
+        config.dataset.resident_mb, config.dataset.workers = way
+        runs[name] = BareRun(config)
     times = {name: [] for name in runs}
     for _ in range(arguments.rounds):
         for name, run in runs.items():
-            times[name].append(run.milliseconds())
+            times[name].append(run.milliseconds(_STEPS))
     for run in runs.values():
         run.close()
     base = statistics.median(times["resident"])

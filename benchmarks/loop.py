@@ -2,21 +2,19 @@
 
   python -m benchmarks.loop [--rounds=5] [--config=FILE] [--json=FILE]
 
-In one process, in turn: 500 bare steps, then 500 steps of a real run, which logs every 50 steps and
+In one process, in turn: 450 bare steps, then 500 steps of a real run, which logs every 50 steps and
 draws and saves at the end of them; each turn continues the run of the last. The loop's time is from
-its first logged step to its end, with all files written.
+its first logged step to its end, 450 steps with all files written.
 """
 
 import argparse
 import contextlib
 import gc
 import io
-import itertools
 import json
 import pathlib
 import statistics
 import tempfile
-import time
 
 from gan_jax import startup
 
@@ -24,29 +22,12 @@ startup.prepare()
 
 import jax  # noqa: E402
 
-from gan_jax import command, parallel, prng  # noqa: E402
+from benchmarks.bare import BareRun  # noqa: E402
+from gan_jax import command  # noqa: E402
 from gan_jax.config import Config  # noqa: E402
-from gan_jax.data.feed import open_feed  # noqa: E402
-from gan_jax.step import make_call  # noqa: E402
-from gan_jax.train import build, train  # noqa: E402
+from gan_jax.train import train  # noqa: E402
 
 _STEPS, _LOGGED = 500, 50
-
-
-def bare_steps(config: Config):
-    """A function that makes a number of steps on the run's own data and waits for the last."""
-    run, key = build(config), prng.root(config.seed)
-    feed = open_feed(config, run.source)
-    call = parallel.parallelize(make_call(run.step, feed.assemble))
-    held = [parallel.replicate(run.initial(key))]
-    key, items = parallel.replicate(key), feed.items(0)
-
-    def steps(count: int) -> None:
-        for item in itertools.islice(items, count // config.steps_per_call):
-            held[0], metrics = call(held[0], key, feed.constant, item)
-        jax.block_until_ready(metrics)
-
-    return steps
 
 
 def loop_seconds(config: Config, directory: pathlib.Path) -> float:
@@ -77,19 +58,16 @@ def main() -> None:
 
     config = command.load(arguments.config)
     config.log_every, config.sample_every, config.checkpoint_every = _LOGGED, _STEPS, _STEPS
-    steps, turns = bare_steps(config), []
-    steps(_LOGGED)
+    run, turns = BareRun(config), []
     with tempfile.TemporaryDirectory() as folder:
         for turn in range(arguments.rounds):
-            began = time.perf_counter()
-            steps(_STEPS - _LOGGED)
-            bare = time.perf_counter() - began
+            bare = run.milliseconds(_STEPS - _LOGGED)
             config.steps = _STEPS * (turn + 1)
             loop = loop_seconds(config, pathlib.Path(folder) / "run")
             gc.collect()
             turns.append(
                 {
-                    "bare_ms": bare / (_STEPS - _LOGGED) * 1e3,
+                    "bare_ms": bare,
                     "loop_ms": loop / (_STEPS - _LOGGED) * 1e3,
                     "host_mb": resident_bytes() / 1e6,
                     "device_mb": sum(array.nbytes for array in jax.live_arrays()) / 1e6,

@@ -24,7 +24,7 @@ from benchmarks.workers import Worker
 
 _PEER = pathlib.Path(__file__).parent / "peer_torch.py"
 _VARIANTS = ("eager", "channels_last", "compile", "compile channels_last")
-# A variant this many times slower than the fastest in a first turn gets no more turns.
+# A variant this many times slower than the fastest in its better of two turns gets no more turns.
 _HOPELESS = 1.6
 
 
@@ -47,7 +47,8 @@ def main() -> None:
     times: dict[Worker, list[float]] = {worker: [] for worker in (ours, *peers)}
     for peer in set(peers) - set(racing):
         times[peer].append(first[peer])
-    memory, peaks = {}, []
+    memory: dict[Worker, int | None] = dict.fromkeys(times)
+    peaks = []
     for _ in range(arguments.rounds):
         peaks.append(ours.ask("peak")["flops"])
         for worker in (ours, *racing):
@@ -56,7 +57,7 @@ def main() -> None:
             memory[worker] = answer["peak_bytes"]
 
     peak = statistics.median(peaks)
-    rows = [_row(worker, times[worker], batch, peak, memory.get(worker, 0)) for worker in times]
+    rows = [_row(worker, times[worker], batch, peak, memory[worker]) for worker in times]
     mine, *theirs = rows
     best = min((row for row in theirs), key=lambda row: row["ms"], default=None)
     result = {
@@ -86,7 +87,9 @@ def table(result: dict[str, Any]) -> str:
     for row in result["rows"]:
         lines.append(
             "| {name} | {ms:.2f} | {low:.2f}-{high:.2f} | {images_per_second:,.0f} | "
-            "{gflops:.0f} | {share:.0%} | {peak_mb:.0f} | {first_step_seconds:.1f} |".format(**row)
+            "{gflops:.0f} | {share:.0%} | {memory} | {first_step_seconds:.1f} |".format(
+                memory="-" if row["peak_mb"] is None else f"{row['peak_mb']:.0f}", **row
+            )
         )
     lines += [f"| {name} | not started: {why} | | | | | | |" for name, why in result["not_started"]]
     about = f"Matrix products: {result['peak_gflops']:.0f} GFLOP/s."
@@ -174,7 +177,7 @@ def _fail(message: str) -> NoReturn:
 
 
 def _row(
-    worker: Worker, times: list[float], batch: int, peak: float, memory: int
+    worker: Worker, times: list[float], batch: int, peak: float, memory: int | None
 ) -> dict[str, Any]:
     median = statistics.median(times)
     flops = worker.about["flops"]
@@ -187,7 +190,7 @@ def _row(
         "images_per_second": batch / median,
         "gflops": flops / median / 1e9,
         "share": flops / median / peak,
-        "peak_mb": memory / 1e6,
+        "peak_mb": memory and memory / 1e6,
         "first_step_seconds": worker.about["first_step_seconds"],
         "parameters": worker.about["parameters"],
         "flops": flops,

@@ -42,7 +42,7 @@ class Journal:
       config: the run's.
       directory: the run's.
       checkpoints: where `save` saves to.
-      paint: how a state is drawn.
+      painter: how a state is drawn.
       start: the step that the run goes on from.
       manifest: what manifest.json says; its `step` and times are kept up to date.
     """
@@ -52,12 +52,12 @@ class Journal:
         config: Config,
         directory: pathlib.Path,
         checkpoints: checkpoint.Checkpoints,
-        paint: Painter,
+        painter: Painter,
         start: int,
         manifest: dict[str, Any],
     ):
         self._config = config
-        self._checkpoints, self._paint, self._manifest = checkpoints, paint, manifest
+        self._checkpoints, self._painter, self._manifest = checkpoints, painter, manifest
         self._directory = directory
         self._digests = directory / "digests.jsonl"
         self._samples = directory / "samples"
@@ -109,7 +109,7 @@ class Journal:
     def draw(self, step: int, state: GANState) -> None:
         """Writes the picture of a state."""
         self._check()
-        self._submit_large(self._draw, step, self._paint.look, state)
+        self._submit_large(self._draw, step, self._painter.look, state)
 
     def save(self, step: int, state: GANState) -> None:
         """Writes the digest of a state and saves it, if it is finite all through."""
@@ -171,7 +171,7 @@ class Journal:
         return config.batch_size * config.d_boost.before(step, config.d_steps)
 
     def _draw(self, step: int, seen: dict[str, Array]) -> None:
-        pixels = self._paint.draw(jax.device_get(seen), step)
+        pixels = self._painter.draw(jax.device_get(seen), step)
         pictures.save(pixels, self._samples / f"step_{step:08d}.png")
         self._metrics.write_picture(step, pixels)
 

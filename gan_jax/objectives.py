@@ -97,7 +97,8 @@ def make_objectives(config: Config, models: Models, axis_name: str | None) -> Ob
 
     def generator_loss(params, model_state, batch, *, discriminator, keys_of, real_keys_of):
         """`real_keys_of` are those with which D was shown the real images."""
-        fake, moved = imagine(params, model_state, batch["label"], keys := keys_of(batch["id"]))
+        keys = keys_of(batch["id"])
+        fake, moved = imagine(params, model_state, batch["label"], keys)
         compared = batch["real"]
         real = prepare(compared["image"], config.dataset, real_keys_of(compared["id"]))
         d, real_keys = (discriminator.params, discriminator.model_state), keys_of(compared["id"])

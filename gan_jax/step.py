@@ -12,7 +12,8 @@ by the fake one. Fake images have the classes of the real ones of the same updat
 last. What an update minimises is in `objectives`.
 
 An accumulated update is one on the mean gradient of several smaller batches, which follow each
-other in the global batch; BatchNorm and its kin see one of these at a time.
+other on a device; BatchNorm and its kin see one of these at a time, so with them the numbers depend
+on how many devices there are.
 """
 
 from collections.abc import Callable
@@ -89,7 +90,7 @@ def make_train_step(
         def update_discriminator(carry, inputs):
             discriminator, penalty_state = carry
             i, real = inputs
-            real["id"] = parallel.example_ids(per_device, axis_name)
+            real = real | {"id": parallel.example_ids(per_device, axis_name)}
             given = {
                 "generator": state.generator,
                 "penalty_state": penalty_state,
@@ -115,21 +116,19 @@ def make_train_step(
         )
         d_metrics = jax.tree.map(lambda leaf: leaf[-1], d_metrics)
 
-        real = jax.tree.map(lambda leaf: leaf[-1], batch)
+        real = {name: leaf[-1] for name, leaf in batch.items()}
         real["id"] = parallel.example_ids(per_device, axis_name)
         g_batch = {
             "id": parallel.example_ids(per_device * config.g_batch_ratio, axis_name),
             "label": jnp.repeat(real["label"], config.g_batch_ratio),  # fit the ids on N devices
             "real": real,
         }
-        generator, given = (
-            state.generator,
-            {
-                "discriminator": discriminator,
-                "keys_of": keys_at(k),
-                "real_keys_of": keys_at(k - 1),
-            },
-        )
+        generator = state.generator
+        given = {
+            "discriminator": discriminator,
+            "keys_of": keys_at(k),
+            "real_keys_of": keys_at(k - 1),
+        }
         for _ in range(config.g_steps):
             generator, g_metrics, g_norm = update(
                 generator, g_optimizer, objectives.generator, g_batch, state.step, given

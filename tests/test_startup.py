@@ -25,10 +25,10 @@ import json, os
 from gan_jax import startup
 startup.prepare()
 import jax, jax.numpy as jnp
-text = jax.jit(lambda a: (a @ a).sum(0)).lower(jnp.ones((256, 256))).compile().as_text()
+text = jax.jit(lambda a: a @ a).lower(jnp.ones((256, 256))).compile().as_text()
 print(json.dumps({
     "cache": jax.config.jax_compilation_cache_dir, "flags": os.environ["XLA_FLAGS"],
-    "product by Eigen": "ROOT %dot" not in text.split("ENTRY")[0],
+    "product by YNN": "ynn" in text,
 }))
 """
 
@@ -55,9 +55,11 @@ def test_the_users_flags_are_kept_and_win(tmp_path):
     cache = {"XDG_CACHE_HOME": str(tmp_path)}
     other = run(PROGRAM, XLA_FLAGS="--xla_cpu_enable_fast_math=false", **cache)
     assert other["flags"].startswith("--xla_cpu_enable_fast_math=false --xla_cpu_experimental_ynn")
-    assert other["product by Eigen"]
-    theirs = "--xla_cpu_experimental_ynn_fusion_type="
-    assert run(PROGRAM, XLA_FLAGS=theirs, **cache)["flags"] == theirs
+    assert not other["product by YNN"]
+    flags = "--xla_cpu_experimental_ynn_fusion_type=individual_dot"
+    theirs = run(PROGRAM, XLA_FLAGS=flags, **cache)
+    assert theirs["flags"] == flags
+    assert theirs["product by YNN"]
 
 
 MEMORY = """

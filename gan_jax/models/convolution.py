@@ -248,6 +248,7 @@ def _adjoint_product(y: Features, w: Kernel, geometry: Geometry) -> Images:
 
 
 def _correlate_product(x: Images, y: Features, geometry: Geometry) -> Kernel:
+    """The product of all patches with what each of them became."""
     s, taps, size = geometry.stride, geometry.taps, geometry.kernel
     patches = _patches(x, geometry)
     w = patches.reshape(-1, patches.shape[-1]).T @ y.reshape(-1, y.shape[-1])
