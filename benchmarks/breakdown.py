@@ -4,7 +4,8 @@
 
 The floor of a product is its floating-point operations over those of float32 products of 1024x1024,
 timed in the same rounds. The rest is the step's time less that of its products: BatchNorm,
-activations, patches, transposes, optimizers, random numbers.
+activations, patches, Winograd's transforms, optimizers, random numbers. The plain step is the same
+with convolutions as they are defined.
 """
 
 import argparse
@@ -65,6 +66,7 @@ def main() -> None:
     print(_line("all products", sum(counts.values()), seconds, floor))
     print(_line("the rest, by difference", "", step - seconds, 0))
     print(_line("the step", "", step, floor))
+    print(_line("the plain step's products", "", 0, trainer.flops / peak))
     print(f"\nMatrix products: {peak / 1e9:.0f} GFLOP/s.")
 
 
@@ -94,9 +96,9 @@ def _sums(rows: list[tuple]) -> tuple[float, float]:
 
 
 def _line(name: str, count: int | str, seconds: float, floor: float) -> str:
-    share = f"{floor / seconds:.0%}" if floor else ""
-    floor_ms = f"{floor * 1e3:.1f}" if floor else ""
-    return f"| {name} | {count} | {seconds * 1e3:.1f} | {floor_ms} | {share} |"
+    share = f"{floor / seconds:.0%}" if floor and seconds else ""
+    time_ms, floor_ms = (f"{value * 1e3:.1f}" if value else "" for value in (seconds, floor))
+    return f"| {name} | {count} | {time_ms} | {floor_ms} | {share} |"
 
 
 if __name__ == "__main__":

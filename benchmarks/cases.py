@@ -103,7 +103,8 @@ class Trainer:
 
     Attributes:
       parameters: of G and of D.
-      flops: of the matrix products and convolutions of one step, over all devices.
+      flops: of the matrix products and convolutions of one step as they are defined, over all
+        devices; how they are computed may take fewer.
     """
 
     def __init__(self, case: Case):
@@ -153,8 +154,9 @@ def alone(case: Case) -> tuple[Any, ...]:
 
 
 def count_flops(function: Callable[..., Any], *arguments: Any) -> int:
-    """Multiplications and additions of a function's matrix products and convolutions."""
-    return sum(times * flops for _, flops, times in products(function, *arguments))
+    """Of a function's matrix products and convolutions as they are defined, not as Winograd's."""
+    with jax.default_matmul_precision("highest"):
+        return sum(times * flops for _, flops, times in products(function, *arguments))
 
 
 def products(function: Callable[..., Any], *arguments: Any) -> Iterator[tuple[JaxprEqn, int, int]]:

@@ -7,10 +7,16 @@ there the three maps that make up a convolution and its gradients are written ou
     convolve(x, w) -> y        adjoint(y, w) -> x        correlate(x, y) -> w
 
 Each is linear in both of its inputs and the gradients of each are the other two, so every order of
-reverse mode stays fast; forward mode (`jax.jvp`) is not defined on a CPU. They are convolutions in
-the one layout that XLA does well, or matrix products: for kernels of 1x1 or larger than the image,
-for few channels, and for the adjoint of a stride, all over blocks of stride x stride pixels (space
-to depth).
+reverse mode stays fast; forward mode (`jax.jvp`) is not defined on a CPU. They are one of
+
+- a convolution in the one layout that XLA does well;
+- a matrix product, for kernels of 1x1 or larger than the image, for few channels, and for the
+  adjoint of a stride;
+- Winograd's smaller products (`winograd`), for many channels in float32, unless
+  `jax.default_matmul_precision("highest")` asks for the plain sums.
+
+The latter two work on blocks of stride x stride pixels (space to depth), over which a kernel of any
+stride has stride 1.
 """
 
 import functools
@@ -19,7 +25,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
+
+from gan_jax.models import winograd
 
 Images = Float[Array, "batch height width channels"]
 Kernel = Float[Array, "size size inputs features"]
@@ -28,6 +37,10 @@ Features = Float[Array, "batch rows columns features"]
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 # Fewer channels than this fill no vector register: matrix products over patches are faster.
 _FEW = 16
+# By the taps of a kernel, in blocks: with fewer channels than this, Winograd's transforms cost more
+# than they save. So they do on maps smaller than two tiles.
+_MANY = {2: 128, 3: 64}
+_LARGE = 2 * winograd.TILE
 
 
 class Geometry(NamedTuple):
@@ -123,6 +136,8 @@ def convolve(x: Images, w: Kernel, geometry: Geometry) -> Features:
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def adjoint(y: Features, w: Kernel, geometry: Geometry) -> Images:
     """`convolve` transposed in its image: x[stride i + t - before] sums w[t] y[i]."""
+    if _spares(geometry, w.shape, y.dtype):
+        return _from_blocks(winograd.adjoint(y, _kernel_to_blocks(w, geometry)), geometry)
     if geometry.stride == 1:
         return _convolve(y, _turn(w), _turned(geometry))
     return _adjoint_product(y, w, geometry)
@@ -132,6 +147,8 @@ def adjoint(y: Features, w: Kernel, geometry: Geometry) -> Images:
 def correlate(x: Images, y: Features, geometry: Geometry) -> Kernel:
     """`convolve` transposed in its kernel: w[t] sums x[stride i + t - before] y[i]."""
     inputs, features, s = x.shape[-1], y.shape[-1], geometry.stride
+    if _spares(geometry, (inputs, features), x.dtype):
+        return _kernel_from_blocks(winograd.correlate(_to_blocks(x, geometry), y), geometry)
     if s == 1 and features < min(inputs, _FEW):
         return _turn(_correlate_product(y, x, _turned(geometry)))
     if inputs < _FEW or geometry.kernel == 1:
@@ -178,6 +195,8 @@ def _seen(w: Kernel, geometry: Geometry) -> Array:
 
 def _convolve(x: Images, w: Kernel, geometry: Geometry) -> Features:
     _, _, inputs, features = w.shape
+    if _spares(geometry, w.shape, x.dtype):
+        return winograd.convolve(_to_blocks(x, geometry), _kernel_to_blocks(w, geometry))
     if geometry.stride == 1 and features < min(inputs, _FEW):
         return _adjoint_product(x, _turn(w), _turned(geometry))
     # Eigen's convolution is up to 30 times too slow where a kernel is larger than its image.
@@ -198,11 +217,22 @@ def _turned(geometry: Geometry) -> Geometry:
     return Geometry(1, geometry.kernel, geometry.features, pads)
 
 
-def _patches(x: Images, geometry: Geometry) -> Float[Array, "batch rows columns seen"]:
-    """What each feature sees, block by block: [taps, taps, stride, stride, C] in one axis."""
-    s, taps = geometry.stride, geometry.taps
-    rows, columns = geometry.features
-    sides = rows + taps - 1, columns + taps - 1
+def _spares(geometry: Geometry, kernel: tuple[int, ...], dtype: DTypeLike) -> bool:
+    """Whether Winograd's way is the faster one. The batch has no say: no result may hang on it."""
+    *_, inputs, features = kernel
+    return (
+        dtype == jnp.float32
+        and jax.config.jax_default_matmul_precision not in ("highest", "float32")
+        and geometry.taps in _MANY
+        and min(inputs * geometry.stride**2, features) >= _MANY[geometry.taps]
+        and all(side >= _LARGE and side % winograd.TILE == 0 for side in geometry.features)
+    )
+
+
+def _to_blocks(x: Images, geometry: Geometry) -> Float[Array, "batch rows columns block"]:
+    """Padded, and each stride x stride pixels in one place: [stride, stride, C] in one axis."""
+    s = geometry.stride
+    sides = [side + geometry.taps - 1 for side in geometry.features]
     edges = [
         (before, side * s - n - before)
         for n, side, (before, _) in zip(geometry.image, sides, geometry.pads, strict=True)
@@ -210,7 +240,43 @@ def _patches(x: Images, geometry: Geometry) -> Float[Array, "batch rows columns 
     x = _pad(x, edges)
     if s > 1:
         x = x.reshape(len(x), sides[0], s, sides[1], s, -1).transpose(0, 1, 3, 2, 4, 5)
-        x = x.reshape(len(x), *sides, -1)
+    return x.reshape(len(x), *sides, -1)
+
+
+def _from_blocks(x: Float[Array, "batch rows columns block"], geometry: Geometry) -> Images:
+    """The transpose of `_to_blocks`."""
+    s, (rows, columns) = geometry.stride, x.shape[1:3]
+    if s > 1:
+        x = x.reshape(len(x), rows, columns, s, s, -1).transpose(0, 1, 3, 2, 4, 5)
+        x = x.reshape(len(x), rows * s, columns * s, -1)
+    edges = [
+        (-before, n + before - side)
+        for n, side, (before, _) in zip(geometry.image, x.shape[1:3], geometry.pads, strict=True)
+    ]
+    return _pad(x, edges)
+
+
+def _kernel_to_blocks(w: Kernel, geometry: Geometry) -> Float[Array, "taps taps block features"]:
+    """The kernel that goes over `_to_blocks`; taps beyond its side are 0."""
+    s, taps = geometry.stride, geometry.taps
+    grow = taps * s - geometry.kernel
+    w = jnp.pad(w, [(0, grow), (0, grow), (0, 0), (0, 0)])
+    w = w.reshape(taps, s, taps, s, *w.shape[2:]).transpose(0, 2, 1, 3, 4, 5)
+    return w.reshape(taps, taps, -1, w.shape[-1])
+
+
+def _kernel_from_blocks(w: Float[Array, "taps taps block features"], geometry: Geometry) -> Kernel:
+    """The transpose of `_kernel_to_blocks`."""
+    s, taps, size = geometry.stride, geometry.taps, geometry.kernel
+    w = w.reshape(taps, taps, s, s, -1, w.shape[-1]).transpose(0, 2, 1, 3, 4, 5)
+    return w.reshape(taps * s, taps * s, *w.shape[4:])[:size, :size]
+
+
+def _patches(x: Images, geometry: Geometry) -> Float[Array, "batch rows columns seen"]:
+    """What each feature sees, block by block: [taps, taps, stride, stride, C] in one axis."""
+    taps = geometry.taps
+    rows, columns = geometry.features
+    x = _to_blocks(x, geometry)
     if taps == 1:
         return x
     return jnp.concatenate(
@@ -219,41 +285,27 @@ def _patches(x: Images, geometry: Geometry) -> Float[Array, "batch rows columns 
 
 
 def _blocks(w: Kernel, geometry: Geometry) -> Float[Array, "seen features"]:
-    """The kernel as the matrix that goes with `_patches`; taps beyond its side are 0."""
-    s, taps = geometry.stride, geometry.taps
-    grow = taps * s - geometry.kernel
-    w = jnp.pad(w, [(0, grow), (0, grow), (0, 0), (0, 0)])
-    w = w.reshape(taps, s, taps, s, *w.shape[2:]).transpose(0, 2, 1, 3, 4, 5)
-    return w.reshape(-1, w.shape[-1])
+    """The kernel as the matrix that goes with `_patches`."""
+    return _kernel_to_blocks(w, geometry).reshape(-1, w.shape[-1])
 
 
 def _adjoint_product(y: Features, w: Kernel, geometry: Geometry) -> Images:
     """The patches that each feature asks for, laid over each other."""
-    s, taps = geometry.stride, geometry.taps
+    taps = geometry.taps
     patches = (y @ _blocks(w, geometry).T).reshape(*y.shape[:3], taps, taps, -1)
     x = sum(
         _pad(patches[:, :, :, i, j], [(i, taps - 1 - i), (j, taps - 1 - j)])
         for i in range(taps)
         for j in range(taps)
     )
-    rows, columns = x.shape[1:3]
-    if s > 1:
-        x = x.reshape(len(y), rows, columns, s, s, -1).transpose(0, 1, 3, 2, 4, 5)
-        x = x.reshape(len(y), rows * s, columns * s, -1)
-    edges = [
-        (-before, n + before - side)
-        for n, side, (before, _) in zip(geometry.image, x.shape[1:3], geometry.pads, strict=True)
-    ]
-    return _pad(x, edges)
+    return _from_blocks(x, geometry)
 
 
 def _correlate_product(x: Images, y: Features, geometry: Geometry) -> Kernel:
     """The product of all patches with what each of them became."""
-    s, taps, size = geometry.stride, geometry.taps, geometry.kernel
     patches = _patches(x, geometry)
     w = patches.reshape(-1, patches.shape[-1]).T @ y.reshape(-1, y.shape[-1])
-    w = w.reshape(taps, taps, s, s, x.shape[-1], y.shape[-1]).transpose(0, 2, 1, 3, 4, 5)
-    return w.reshape(taps * s, taps * s, *w.shape[4:])[:size, :size]
+    return _kernel_from_blocks(w.reshape(geometry.taps, geometry.taps, -1, w.shape[-1]), geometry)
 
 
 def _pad(x: Array, edges: list[tuple[int, int]]) -> Array:

@@ -33,6 +33,12 @@ CASES = [
     (4, 4, "VALID", 4, 16, 17),
     (2, 3, "VALID", 11, 2, 3),
     (2, 3, "VALID", 9, 16, 16),
+    # By Winograd.
+    (3, 1, "SAME", 8, 64, 70),
+    (3, 1, "VALID", 14, 65, 64),
+    (4, 2, "SAME", 16, 32, 128),
+    (5, 2, "SAME", 16, 16, 64),
+    (3, 2, "VALID", 17, 32, 129),
 ]
 NAMES = ("size", "stride", "padding", "side", "channels", "features")
 
@@ -52,13 +58,16 @@ def test_a_convolution_and_its_gradients_equal_xlas(
     size, stride, padding, side, channels, features
 ):
     """Of the value, then of a gradient norm, differentiated again: what gradient penalties do."""
-    x = normal(0, 2, side, side + 1, channels)
+    width = side + (4 * stride if channels * stride**2 >= 64 else 1)
+    x = normal(0, 2, side, width, channels)
     kernel = normal(1, size, size, channels, features)
     close(conv(x, kernel, stride, padding), xla_conv(x, kernel, stride, padding))
 
+    fan_in = size * size * channels
+
     def penalty_gradients(convolve):
         def value(x, kernel):
-            return jnp.sum(jnp.tanh(convolve(x, kernel, stride, padding) / size))
+            return jnp.sum(jnp.tanh(convolve(x, kernel, stride, padding) / fan_in**0.5))
 
         def penalty(x, kernel):
             by_x, by_kernel = jax.grad(value, (0, 1))(x, kernel)
