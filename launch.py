@@ -5,6 +5,9 @@
 
 Modes (--mode):
   train     trains, or continues the run that --workdir holds (default: runs/EXPERIMENT[-VARIANT])
+  evaluate  scores a checkpoint of the run that --workdir holds: --checkpoint=latest | best | all |
+            STEP, or what bounds it: real (one half of the data against the other) | noise; or the
+            images of --images=DIR against the data. Adds to eval.jsonl
   prepare   downloads and prepares the experiment's TFDS data set, once
 
 Exit codes: 0 done; 2 wrong usage or config, one line says what; 3 diverged, the checkpoints before
@@ -20,11 +23,14 @@ from gan_jax import command
 _CONFIG = config_flags.DEFINE_config_file("config", None, "experiment file")
 _MODE = flags.DEFINE_string("mode", "train", "what to do: " + " | ".join(command.MODES))
 _WORKDIR = flags.DEFINE_string("workdir", "", "the run's directory; empty: runs/EXPERIMENT")
+_CHECKPOINT = flags.DEFINE_string("checkpoint", "latest", "what is evaluated")
+_IMAGES = flags.DEFINE_string("images", "", "a directory or a zip of images to evaluate")
 
 
 def main(argv: list[str]) -> None:
     """Runs the mode that the flags name."""
-    command.run(_MODE.value, _CONFIG.value, command.experiment_of(argv), _WORKDIR.value)
+    request = command.Request(_CONFIG.value, _WORKDIR.value, _CHECKPOINT.value, _IMAGES.value)
+    command.run(_MODE.value, request, command.experiment_of(argv))
 
 
 if __name__ == "__main__":

@@ -20,10 +20,11 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from gan_jax import reproduce
-from gan_jax.errors import first_line
+from gan_jax.errors import UsageError, first_line
 from gan_jax.state import GANState
 
 _LOGGER = logging.getLogger(__name__)
+_DIGITS = 8
 
 
 class Checkpoints:
@@ -31,15 +32,16 @@ class Checkpoints:
 
     Args:
       workdir: the run's directory.
-      keep: how many checkpoints are kept, the newest ones.
+      keep: how many are kept, the newest ones.
+      name: of their own directory in it.
     """
 
-    def __init__(self, workdir: pathlib.Path, keep: int):
-        self._directory = workdir / "checkpoints"
-        self._damaged = workdir / "checkpoints.damaged"
+    def __init__(self, workdir: pathlib.Path, keep: int, name: str = "checkpoints"):
+        self._directory = workdir / name
+        self._damaged = workdir / f"{name}.damaged"
         for leftover in self._directory.glob("*orbax-checkpoint-tmp*"):
             shutil.rmtree(leftover)  # a save that a kill cut short
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, step_format_fixed_length=8)
+        options = ocp.CheckpointManagerOptions(max_to_keep=keep, step_format_fixed_length=_DIGITS)
         self._open = lambda: ocp.CheckpointManager(self._directory.absolute(), options=options)
         self._manager = self._open()
 
@@ -58,8 +60,14 @@ class Checkpoints:
             state=ocp.args.StandardSave(state), digest=ocp.args.JsonSave(digest)
         )
         step = int(state.step)
+        if step in self._manager.all_steps():
+            return  # a run that goes on from an earlier step makes the same again
         if not self._manager.save(step, args=items, force=True):
             raise RuntimeError(f"Orbax did not save step {step}")
+
+    def wait(self) -> None:
+        """Until all that was saved is on disk."""
+        self._manager.wait_until_finished()
 
     def restore(self, template: GANState) -> GANState | None:
         """The newest state that is whole, in host memory; None if there is none.
@@ -67,10 +75,9 @@ class Checkpoints:
         Args:
           template: a state, or its `jax.eval_shape`, with the shapes and types to expect.
         """
-        target = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), template)
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
-                return self._read(step, target)
+                return _read(self._manager, step, template)
             except Exception as error:  # Orbax meets damage with whatever its parsers raise
                 _LOGGER.warning(
                     "checkpoint %d is damaged (%s: %s); it is moved to %s and the one before it is "
@@ -84,17 +91,6 @@ class Checkpoints:
         if str(event.exc_value) != "Event loop is closed":
             self._hook(event)
 
-    def _read(self, step: int, target: GANState) -> GANState:
-        """Raises an exception of any kind if the checkpoint is not what was saved."""
-        items = ocp.args.Composite(
-            state=ocp.args.StandardRestore(target), digest=ocp.args.JsonRestore()
-        )
-        restored = self._manager.restore(step, args=items)
-        _check_shapes(restored.state, target)
-        if reproduce.digest(restored.state) != restored.digest:
-            raise ValueError("its bytes do not match the digest saved with them")
-        return restored.state
-
     def _set_aside(self, step: int) -> None:
         """Moves a checkpoint out of the way, under a name that is free."""
         self._damaged.mkdir(exist_ok=True)
@@ -103,6 +99,34 @@ class Checkpoints:
         shutil.move(self._directory / name, self._damaged / (f"{name}.{taken}" if taken else name))
         self._manager.close()
         self._manager = self._open()
+
+
+def saved_steps(directory: pathlib.Path) -> list[int]:
+    """The steps of the checkpoints in a directory, which another process may be writing to."""
+    names = (path.name for path in directory.glob(_DIGITS * "[0-9]"))
+    return sorted(int(name) for name in names)
+
+
+def read(directory: pathlib.Path, step: int, template: GANState) -> GANState:
+    """One checkpoint, in host memory; the directory stays as it is.
+
+    Args:
+      directory: where it is.
+      step: one of `saved_steps`.
+      template: as for `Checkpoints.restore`.
+
+    Raises:
+      UsageError: if the checkpoint is damaged.
+    """
+    options = ocp.CheckpointManagerOptions(read_only=True, step_format_fixed_length=_DIGITS)
+    with ocp.CheckpointManager(directory.absolute(), options=options) as manager:
+        try:
+            return _read(manager, step, template)
+        except Exception as error:  # Orbax meets damage with whatever its parsers raise
+            raise UsageError(
+                f"{directory / f'{step:0{_DIGITS}d}'}: damaged, or of another config "
+                f"({type(error).__name__}: {first_line(error)}); name another --checkpoint"
+            ) from error
 
 
 @jax.jit
@@ -114,6 +138,19 @@ def copy(state: GANState) -> GANState:
 def to_host(state: GANState) -> GANState:
     """A copy of the state in host memory, every leaf a NumPy array."""
     return jax.tree.map(np.array, jax.device_get(state))
+
+
+def _read(manager: ocp.CheckpointManager, step: int, template: GANState) -> GANState:
+    """Raises an exception of any kind if the checkpoint is not what was saved."""
+    target = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), template)
+    items = ocp.args.Composite(
+        state=ocp.args.StandardRestore(target), digest=ocp.args.JsonRestore()
+    )
+    restored = manager.restore(step, args=items)
+    _check_shapes(restored.state, target)
+    if reproduce.digest(restored.state) != restored.digest:
+        raise ValueError("its bytes do not match the digest saved with them")
+    return restored.state
 
 
 def _check_shapes(state: GANState, target: GANState) -> None:

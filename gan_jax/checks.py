@@ -79,7 +79,7 @@ def _of_batches(config: Config) -> Iterator[str]:
         yield "ema.half_life: steps with d_boost see more images than others; give ema.decay"
     if config.steps_per_call > 1 and config.d_boost.d_steps:
         yield "steps_per_call: steps with d_boost are unlike others and share no call; give 1"
-    for name in ("steps", "log_every", "sample_every", "checkpoint_every"):
+    for name in ("steps", "log_every", "sample_every", "checkpoint_every", "eval_every"):
         if getattr(config, name) % config.steps_per_call:
             yield (
                 f"steps_per_call={config.steps_per_call}: does not divide {name}="

@@ -6,7 +6,7 @@ import pathlib
 import re
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from absl import flags
 from absl import logging as absl_logging
@@ -15,21 +15,47 @@ from gan_jax.config import Config, describe, nearest, pick, validate, walk
 from gan_jax.errors import GanJaxError, UsageError, first_line
 
 
-def train(config: Config, workdir: str) -> None:
+class Request(NamedTuple):
+    """What the command line asks of a mode.
+
+    Attributes:
+      config: the experiment's, overrides applied; None where --config was not given.
+      workdir: the run's directory; empty where there is none.
+      checkpoint: latest | best | all | STEP | real | noise.
+      images: a directory or a zip of images; empty: none.
+    """
+
+    config: Config | None
+    workdir: str
+    checkpoint: str = "latest"
+    images: str = ""
+
+
+def train(request: Request) -> None:
     """Trains, or continues, the run in `workdir`."""
     from gan_jax import startup
 
     startup.prepare()
     from gan_jax.train import train
 
-    train(config, workdir)
+    train(request.config, request.workdir)
 
 
-def prepare(config: Config, workdir: str) -> None:
+def evaluate(request: Request) -> None:
+    """Scores checkpoints of a run, or images, and prints what it finds."""
+    from gan_jax import startup
+
+    startup.prepare()
+    from gan_jax.evaluate import mode
+
+    mode.evaluate(request.config, request.workdir, request.checkpoint, request.images)
+
+
+def prepare(request: Request) -> None:
     """Downloads and prepares the config's TFDS data set."""
-    del workdir
     from gan_jax.data import tfds
 
+    config = request.config
     stacked = config.dataset.name == "stacked_mnist"
     kind, _, name = ("tfds:mnist" if stacked else config.dataset.name).partition(":")
     if kind != "tfds":
@@ -40,7 +66,13 @@ def prepare(config: Config, workdir: str) -> None:
     print(f"{name} is ready in {tfds.prepare(name, config.dataset.data_dir)}")
 
 
-MODES: dict[str, Callable[[Config, str], None]] = {"train": train, "prepare": prepare}
+MODES: dict[str, Callable[[Request], None]] = {
+    "train": train,
+    "evaluate": evaluate,
+    "prepare": prepare,
+}
+# These know what to do by the run's own config.json.
+_WITHOUT_CONFIG = ("evaluate",)
 
 
 def parser(usage: str) -> Callable[[list[str]], list[str]]:
@@ -69,23 +101,25 @@ def parser(usage: str) -> Callable[[list[str]], list[str]]:
     return parse
 
 
-def run(mode: str, config: Config | None, experiment: str | None, workdir: str) -> None:
+def run(mode: str, request: Request, experiment: str | None) -> None:
     """Runs a mode and ends the process with the exit code that its outcome has.
 
     Args:
       mode: a name in `MODES`.
-      config: the experiment's, overrides applied; None where --config was not given.
-      experiment: its file, with ":VARIANT" where one is meant.
-      workdir: the run's directory; empty for runs/EXPERIMENT or runs/EXPERIMENT-VARIANT.
+      request: what is asked of it; without a workdir it is runs/EXPERIMENT or
+        runs/EXPERIMENT-VARIANT, where --config was given.
+      experiment: the experiment's file, with ":VARIANT" where one is meant.
     """
     try:
         action = pick(MODES, mode, "--mode")
-        if config is None:
+        if request.config is None and mode not in _WITHOUT_CONFIG:
             raise UsageError(f"--config: missing; name an experiment file, {_experiments()}")
-        validate(config)
-        file, variant = _split(experiment)
-        name = "-".join(filter(None, (pathlib.Path(file).stem, variant)))
-        action(config, workdir or f"runs/{name}")
+        if request.config is not None:
+            validate(request.config)
+            file, variant = _split(experiment)
+            name = "-".join(filter(None, (pathlib.Path(file).stem, variant)))
+            request = request._replace(workdir=request.workdir or f"runs/{name}")
+        action(request)
     except GanJaxError as error:
         _fail(error)
     except KeyboardInterrupt:

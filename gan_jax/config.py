@@ -343,6 +343,53 @@ class Ema:
         return 0.5 ** (images / self.half_life) if self.half_life else self.decay
 
 
+METRICS = (
+    "fid", "kid", "inception_score", "precision", "recall", "density", "coverage", "modes",
+    "reverse_kl",
+)  # fmt: skip
+
+
+@dataclasses.dataclass(kw_only=True, slots=True)
+class Eval:
+    """How what G makes is compared with the real data; docs/evaluation.md says what to take."""
+
+    features: str = setting(
+        "",
+        "classifier: trained on the data's own labels | inception | cifar_resnet | pixels; empty: "
+        "classifier where there are labels, else pixels. Points are compared as they are",
+        choices=("", "classifier", "inception", "cifar_resnet", "pixels"),
+        resumable=True,
+    )
+    weights: str = setting(
+        "", "file of weights: inception (safetensors), cifar_resnet (npz)", resumable=True
+    )
+    resize: str = setting(
+        "tf1",
+        "how images get the size that inception takes: tf1: as the original | antialiased: bicubic",
+        choices=("tf1", "antialiased"),
+        resumable=True,
+    )
+    num_samples: int = setting(
+        10_000, "images that G makes", at_least=2, below=10**7, resumable=True
+    )
+    batch_size: int = setting(
+        500, "images at a time, over all devices", at_least=1, below=10**5, resumable=True
+    )
+    kept: int = setting(
+        10_000,
+        "images of either side whose features KID, precision and recall, density and coverage see",
+        at_least=2,
+        below=10**6,
+        resumable=True,
+    )
+    neighbours: int = setting(
+        5, "k of precision, recall, density and coverage", at_least=1, below=1000, resumable=True
+    )
+    best: str = setting(
+        "fid", "the metric whose best checkpoint is kept", choices=METRICS, resumable=True
+    )
+
+
 @dataclasses.dataclass(kw_only=True, slots=True)
 class Config:
     """One experiment."""
@@ -403,7 +450,7 @@ class Config:
     ema: Ema = section(Ema, "moving average of G")
     steps_per_call: int = setting(
         1,
-        "steps that one call of the devices makes; divides steps and the three intervals below",
+        "steps that one call of the devices makes; divides steps and the intervals below",
         at_least=1,
         below=10_001,
     )
@@ -418,6 +465,13 @@ class Config:
         500, "steps between checkpoints; 0: at the last step alone", at_least=0, resumable=True
     )
     checkpoint_keep: int = setting(3, "checkpoints kept", at_least=1, resumable=True)
+    eval_every: int = setting(
+        0,
+        "steps between evaluations, of which the last step has one; 0: none",
+        at_least=0,
+        resumable=True,
+    )
+    eval: Eval = section(Eval, "how samples are scored")
 
 
 def validate(config: Config) -> None:
@@ -470,6 +524,41 @@ def as_dict(config: Config) -> dict[str, Any]:
         return list(value) if isinstance(value, tuple) else value
 
     return plain(dataclasses.asdict(config))
+
+
+def from_dict(saved: Mapping[str, Any]) -> Config:
+    """The config that `as_dict` has written; settings that it lacks have their defaults.
+
+    Raises:
+      UsageError: names what is not a setting, or a network of a family that is not gan_jax's.
+    """
+    return _filled(Config(), saved, "config")
+
+
+def _filled(node: Any, saved: Mapping[str, Any], path: str) -> Any:
+    for name, value in saved.items():
+        where, default = f"{path}.{name}", getattr(node, name, None)
+        if name not in {field.name for field in dataclasses.fields(node)}:
+            raise UsageError(f"{where}: no such setting in this version of gan_jax")
+        if isinstance(default, Network):
+            default = _network(value, where)
+        if dataclasses.is_dataclass(default):
+            value = _filled(default, value, where)
+        setattr(node, name, tuple(value) if isinstance(value, list) else value)
+    return node
+
+
+def _network(saved: Mapping[str, Any], path: str) -> Network:
+    """A network with the settings that were saved, told by its name and theirs."""
+    families = [*Network.__subclasses__(), MLPDiscriminator]
+    for family in families:
+        names = {field.name for field in dataclasses.fields(family)}
+        if family().name == saved.get("name") and names == saved.keys():
+            return family()
+    raise UsageError(
+        f"{path}.name={saved.get('name')!r}: with these settings it is no family of gan_jax's own; "
+        "give the experiment file, --config=FILE, beside --workdir"
+    )
 
 
 def differences(config: Config, saved: dict[str, Any]) -> list[str]:

@@ -7,6 +7,8 @@ run that restores a checkpoint drops what is later than it, and writes the same 
 
 import collections
 import concurrent.futures
+import json
+import math
 import pathlib
 import time
 from collections.abc import Callable
@@ -17,11 +19,13 @@ import numpy as np
 from jaxtyping import Array, Float
 
 import gan_jax
-from gan_jax import checkpoint, reproduce, workdir
+from gan_jax import checkpoint, diagnose, reproduce, workdir
 from gan_jax.config import Config
 from gan_jax.errors import Diverged
+from gan_jax.evaluate.record import Record
 from gan_jax.preview import Painter
 from gan_jax.report import pictures
+from gan_jax.report.diagnosis import Diagnosis
 from gan_jax.report.metrics import Metrics
 from gan_jax.report.progress import Progress
 from gan_jax.state import GANState
@@ -31,6 +35,8 @@ from gan_jax.state import GANState
 _CALLS_AHEAD = 2
 # Calls whose metrics stay on the devices where little is logged; divergence is noticed within them.
 _MOST_PENDING = 500
+
+_SHOWN = ("fid", "precision", "recall", "coverage", "reverse_kl")
 
 MetricsOfSteps = dict[str, Float[Array, "steps"]]
 
@@ -43,8 +49,10 @@ class Journal:
       directory: the run's.
       checkpoints: where `save` saves to.
       painter: how a state is drawn.
+      record: how it is scored; None where it is not.
       start: the step that the run goes on from.
-      manifest: what manifest.json says; its `step` and times are kept up to date.
+      manifest: what manifest.json says; its `step` and times are kept up to date, and `warnings`:
+        the step and the text of each, those of the rows behind the start among them.
     """
 
     def __init__(
@@ -53,17 +61,23 @@ class Journal:
         directory: pathlib.Path,
         checkpoints: checkpoint.Checkpoints,
         painter: Painter,
+        record: Record | None,
         start: int,
         manifest: dict[str, Any],
     ):
         self._config = config
         self._checkpoints, self._painter, self._manifest = checkpoints, painter, manifest
+        self._record = record
         self._directory = directory
         self._digests = directory / "digests.jsonl"
         self._samples = directory / "samples"
         self._samples.mkdir(exist_ok=True)
         workdir.keep_lines(self._digests, start)
         self._metrics = Metrics(directory, start)
+        self._diagnosis = Diagnosis(d_can_win=config.loss != "wasserstein")
+        self._warnings: list[dict[str, Any]] = manifest.setdefault("warnings", [])
+        for row in _rows(directory / "metrics.jsonl"):
+            self._diagnose(row.pop("step"), row)
         self._progress = Progress(start, config.steps)
         self._pending: list[tuple[int, MetricsOfSteps]] = []
         self._sent: collections.deque[MetricsOfSteps] = collections.deque()
@@ -101,15 +115,24 @@ class Journal:
         if len(self._pending) > _MOST_PENDING:
             self._check()
 
-    def log(self) -> None:
-        """Writes and shows the metrics of the step last added."""
+    def log(self, state: GANState) -> None:
+        """Writes and shows the metrics of the step last added, and what the state after it shows.
+
+        Warns, at the terminal and in manifest.json, of what these and the rows before them say.
+        """
         self._check()
-        self._submit(self._log, *self._pending[-1])
+        step, metrics = self._pending[-1]
+        self._submit(self._log, step, metrics, diagnose.spectral_norms(state), time.perf_counter())
 
     def draw(self, step: int, state: GANState) -> None:
         """Writes the picture of a state."""
         self._check()
         self._submit_large(self._draw, step, self._painter.look, state)
+
+    def evaluate(self, step: int, state: GANState) -> None:
+        """Scores a state, and keeps it if it is the best."""
+        self._check()
+        self._submit_large(self._evaluate, step, checkpoint.copy, state)
 
     def save(self, step: int, state: GANState) -> None:
         """Writes the digest of a state and saves it, if it is finite all through."""
@@ -122,8 +145,11 @@ class Journal:
         self._raise_error()
 
     def finish(self) -> None:
-        """Makes the time-lapse of all pictures."""
+        """Makes the time-lapse of all pictures, and says which checkpoint is best."""
         self.settle()
+        if self._record is not None and (best := self._record.best()):
+            metric = self._config.eval.best
+            self.say(f"best {metric}: {best[metric]:.4g} at step {best['step']}")
         pictures.time_lapse(self._samples, self._samples / "timelapse.gif")
 
     def _submit(self, task: Callable[..., None], *arguments: Any) -> concurrent.futures.Future:
@@ -154,16 +180,31 @@ class Journal:
         self._submit(_check_finite, self._pending)
         self._pending = self._pending[-1:]
 
-    def _log(self, step: int, metrics: MetricsOfSteps) -> None:
+    def _log(self, step: int, metrics: MetricsOfSteps, norms: dict[str, Array], now: float) -> None:
+        """`now` is when the step was logged: what waits here for its turn has a later clock."""
         row = {name: float(values[-1]) for name, values in jax.device_get(metrics).items()}
+        row |= {name: float(value) for name, value in jax.device_get(norms).items()}
+        for name, value in row.items():
+            if not math.isfinite(value):
+                raise _diverged(step, name)
         before, then = self._last
-        now = time.perf_counter()
         images = self._images(step) - self._images(before)
         speed = images / (now - then) if step > before else 0.0
         row |= {"images_per_second": speed, "seconds": now - self._began}
         self._last = (step, now)
         self._metrics.write(step, row)
         self._progress.show(step, row)
+        found = self._diagnose(step, row)
+        for warning in found:
+            self._progress.say(f"warning: step {step}: {warning}")
+        if found:
+            workdir.write_json(self._directory / "manifest.json", self._manifest)
+
+    def _diagnose(self, step: int, row: dict[str, float]) -> list[str]:
+        """The warnings that the next row calls for, which are kept."""
+        found = self._diagnosis.see(step, row)
+        self._warnings += [{"step": step, "text": text} for text in found]
+        return found
 
     def _images(self, step: int) -> int:
         """Real images behind so many steps."""
@@ -175,6 +216,13 @@ class Journal:
         pictures.save(pixels, self._samples / f"step_{step:08d}.png")
         self._metrics.write_picture(step, pixels)
 
+    def _evaluate(self, step: int, state: GANState) -> None:
+        row = self._record.take(step, checkpoint.to_host(state))
+        scores = {name: value for name, value in row.items() if isinstance(value, float)}
+        self._metrics.write_scores(step, scores)
+        shown = "  ".join(f"{name} {scores[name]:.4g}" for name in _SHOWN if name in scores)
+        self.say(f"step {step}: {shown}  ({scores['seconds']:.0f} s)")
+
     def _save(self, step: int, state: GANState) -> None:
         host = checkpoint.to_host(state)
         for path, leaf in jax.tree_util.tree_leaves_with_path(host):
@@ -185,6 +233,11 @@ class Journal:
         self._checkpoints.save(host, digest)
         self._manifest["step"] = step
         workdir.write_json(self._directory / "manifest.json", self._manifest)
+
+
+def _rows(path: pathlib.Path) -> list[dict[str, Any]]:
+    """What metrics.jsonl holds."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def _check_finite(pending: list[tuple[int, MetricsOfSteps]]) -> None:

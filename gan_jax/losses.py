@@ -4,6 +4,7 @@ Each is a pair of pure functions of the logits that D gives to real and to gener
 logit above which D calls an image real. D(x) below is the logit; sigma(D(x)) is the probability.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -14,6 +15,9 @@ from jaxtyping import Array, Float
 Logits = Float[Array, "_"]
 Scalar = Float[Array, ""]
 
+# The logit of probability .99.
+_CERTAIN = math.log(99)
+
 
 class Loss(NamedTuple):
     """What the two players minimise.
@@ -23,11 +27,14 @@ class Loss(NamedTuple):
       generator: (real logits, fake logits) -> G's loss; most read the fake ones alone.
       boundary: the logit above which D takes an image for real, for D's accuracy; None where its
         logits have no fixed zero, and only their order within a pair means something.
+      saturated: (real logits, fake logits) -> the share of them, or of pairs, where the loss is
+        flat, or D's probability certain; None where it is so nowhere.
     """
 
     discriminator: Callable[[Logits, Logits], Scalar]
     generator: Callable[[Logits, Logits], Scalar]
     boundary: float | None
+    saturated: Callable[[Logits, Logits], Scalar] | None = None
 
 
 def cross_entropy_discriminator(real: Logits, fake: Logits) -> Scalar:
@@ -87,13 +94,28 @@ def relativistic_pairing_generator(real: Logits, fake: Logits) -> Scalar:
     return jnp.mean(jax.nn.softplus(real - fake))
 
 
+def certain(real: Logits, fake: Logits) -> Scalar:
+    """Share of logits whose probability sigma(D(x)) is within .01 of 0 or of 1, right or wrong."""
+    return jnp.mean(jnp.abs(jnp.concatenate([real, fake])) > _CERTAIN, dtype=jnp.float32)
+
+
+def certain_pairs(real: Logits, fake: Logits) -> Scalar:
+    """Share of pairs whose probability sigma(D(x) - D(G(z))) is within .01 of 0 or of 1."""
+    return jnp.mean(jnp.abs(real - fake) > _CERTAIN, dtype=jnp.float32)
+
+
+def beyond_margin(real: Logits, fake: Logits) -> Scalar:
+    """Share of logits that the hinge loss gives D no gradient for: D(x) > 1 and D(G(z)) < -1."""
+    return jnp.mean(jnp.concatenate([real, -fake]) > 1, dtype=jnp.float32)
+
+
 LOSSES = {
-    "minimax": Loss(cross_entropy_discriminator, minimax_generator, 0.0),
-    "non_saturating": Loss(cross_entropy_discriminator, non_saturating_generator, 0.0),
+    "minimax": Loss(cross_entropy_discriminator, minimax_generator, 0.0, certain),
+    "non_saturating": Loss(cross_entropy_discriminator, non_saturating_generator, 0.0, certain),
     "least_squares": Loss(least_squares_discriminator, least_squares_generator, 0.5),
-    "hinge": Loss(hinge_discriminator, wasserstein_generator, 0.0),
+    "hinge": Loss(hinge_discriminator, wasserstein_generator, 0.0, beyond_margin),
     "wasserstein": Loss(wasserstein_discriminator, wasserstein_generator, None),
     "relativistic_pairing": Loss(
-        relativistic_pairing_discriminator, relativistic_pairing_generator, None
+        relativistic_pairing_discriminator, relativistic_pairing_generator, None, certain_pairs
     ),
 }

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from gan_jax import latents, penalties, schedules
+from gan_jax import diagnose, latents, penalties, schedules
 from gan_jax.augment import make_augment
 from gan_jax.config import Config, Dataset, pick
 from gan_jax.losses import LOSSES, Loss
@@ -80,7 +80,10 @@ def make_objectives(config: Config, models: Models, axis_name: str | None) -> Ob
             "d_real": jnp.mean(real_logits),
             "d_fake": jnp.mean(fake_logits),
             **_accuracies(loss, real_logits, fake_logits),
+            **diagnose.log_diversity(real, fake),
         }
+        if loss.saturated is not None:
+            metrics["d_saturated"] = loss.saturated(real_logits, fake_logits)
         if config.penalty.name != "none":
             shown = Shown(
                 critic, real, fake, real_logits, fake_logits, penalty_state, keys("penalty"),

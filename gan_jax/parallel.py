@@ -56,6 +56,29 @@ def parallelize_by_shard_map(step: Callable) -> Callable:
     return jax.jit(mapped, donate_argnums=0)
 
 
+def map_examples(function: Callable[..., T]) -> Callable[..., T]:
+    """A function of examples, each by itself, on all devices of this process.
+
+    Args:
+      function: (tree, array with the examples in front) -> arrays with the examples in front; pure.
+
+    Returns:
+      The same for any number of examples, in host memory. Compiled once for each number.
+    """
+    mapped = jax.pmap(function, in_axes=(None, 0))
+
+    def run(tree: PyTree, examples: np.ndarray) -> T:
+        devices, count = local_devices(), len(examples)
+        missing = -count % devices
+        padded = np.concatenate([examples, np.repeat(examples[:1], missing, axis=0)])
+        made = mapped(tree, padded.reshape(devices, -1, *padded.shape[1:]))
+        return jax.tree.map(
+            lambda leaf: np.asarray(leaf).reshape(-1, *leaf.shape[2:])[:count], made
+        )
+
+    return run
+
+
 def mean(tree: T, axis_name: str | None) -> T:
     """The mean over devices of every leaf; the tree itself where there is no axis."""
     return jax.lax.pmean(tree, axis_name) if axis_name else tree

@@ -39,15 +39,23 @@ def keep_compiled() -> None:
     """
     if jax.config.jax_compilation_cache_dir is not None:
         return
+    directory = cache_directory()
+    if directory is None:
+        return
+    jax.config.update("jax_compilation_cache_dir", str(directory))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def cache_directory() -> pathlib.Path | None:
+    """$XDG_CACHE_HOME/gan_jax, or ~/.cache/gan_jax; None where it cannot be made."""
     base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
     directory = pathlib.Path(base) / "gan_jax"
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError:
-        return
-    jax.config.update("jax_compilation_cache_dir", str(directory))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+        return None
+    return directory
 
 
 def keep_memory() -> None:

@@ -49,8 +49,10 @@ def make_train_step(
       they are, and "label" [k, B]. Metrics are means over the global batch: both losses, the
       penalty without its weight (0 in a step that has none), D's mean logits, D's accuracies
       (shares of real and of fake images on the right side of the loss's boundary; of pairs in the
-      right order where it has none) and both gradient norms; D's are those of the last of its k
-      updates, and of that on fakes where real and fake have updates of their own.
+      right order where it has none), the share of its logits that the loss calls saturated, the
+      diversity of the fake images it sees (`diagnose.log_diversity`, not as a logarithm) and both
+      gradient norms; D's are those of the last of its k updates, and of that on fakes where real
+      and fake have updates of their own.
 
     Raises:
       UsageError: if there is no such loss, penalty or augmentation.
@@ -141,7 +143,10 @@ def make_train_step(
             ema=_move_average(state.ema, generator, state.step, config.ema.start),
             penalty=penalty_state,
         )
-        return state, d_metrics | g_metrics | {"g_grad_norm": g_norm}
+        metrics = d_metrics | g_metrics | {"g_grad_norm": g_norm}
+        if "log_diversity" in metrics:
+            metrics["diversity"] = jnp.exp(metrics.pop("log_diversity"))
+        return state, metrics
 
     return step
 

@@ -9,12 +9,15 @@ from typing import Any, NamedTuple
 import jax
 from jaxtyping import Array, Key
 
-from gan_jax import checkpoint, checks, parallel, prng, reproduce, workdir
+from gan_jax import checkpoint, checks, diagnose, parallel, prng, reproduce, workdir
 from gan_jax.config import Config, as_dict, validate
 from gan_jax.data.feed import Feed, open_feed
 from gan_jax.data.folder import Folder
 from gan_jax.data.sources import Source, open_source
 from gan_jax.errors import Diverged, Stopped, UsageError
+from gan_jax.evaluate.evaluator import Evaluator
+from gan_jax.evaluate.record import Record
+from gan_jax.evaluate.subjects import make_samples
 from gan_jax.journal import Journal
 from gan_jax.preview import make_painter
 from gan_jax.state import GANState, Models, build_models, init_state
@@ -66,7 +69,8 @@ def train(config: Config, path: str) -> None:
         manifest = stack.enter_context(_manifest(run, directory, start))
         state = parallel.replicate(run.initial(key) if state is None else state)
         painter = make_painter(config, run.models, run.source.num_classes)
-        journal = Journal(config, directory, checkpoints, painter, start, manifest)
+        record = _record(run, directory, start, stack)
+        journal = Journal(config, directory, checkpoints, painter, record, start, manifest)
         stack.callback(journal.close)
         journal.say(_greeting(config, directory, start))
         _loop(run, feed, state, start, journal, signals)
@@ -95,6 +99,7 @@ def _loop(
     config = run.config
     key = parallel.replicate(prng.root(config.seed))
     call_on_all_devices = parallel.parallelize(make_call(run.step, feed.assemble))
+    diagnose.spectral_norms(state)  # compiles, which shall not count as time of a step
     if start == 0:
         journal.draw(0, state)
     ends = range(start + config.steps_per_call, config.steps + 1, config.steps_per_call)
@@ -104,9 +109,11 @@ def _loop(
             journal.add(step, metrics)
             last, stop = step == config.steps, signals.received
             if last or _due(step, config.log_every):
-                journal.log()
+                journal.log(state)
             if last or _due(step, config.sample_every):
                 journal.draw(step, state)
+            if config.eval_every and (last or _due(step, config.eval_every)):
+                journal.evaluate(step, state)
             if last or stop or _due(step, config.checkpoint_every):
                 journal.save(step, state)
             if stop and not last:
@@ -115,6 +122,22 @@ def _loop(
                     f"stopped by {stop} at step {step}, saved; run the same command to continue"
                 )
     journal.finish()
+
+
+def _record(
+    run: Run, directory: pathlib.Path, start: int, stack: contextlib.ExitStack
+) -> Record | None:
+    """How the run is scored; what that takes is opened here, so that it is refused here."""
+    config = run.config
+    if not config.eval_every:
+        return None
+    evaluator = Evaluator(config, run.source)
+    evaluator.open()
+    samples = make_samples(config, run.models, run.source.num_classes)
+    best = stack.enter_context(checkpoint.Checkpoints(directory, 1, "best"))
+    return Record(
+        directory, start, config.eval.best, best, lambda state: evaluator.score(samples(state))
+    )
 
 
 def _due(step: int, every: int) -> bool:

@@ -21,6 +21,15 @@ if not flags.FLAGS.is_parsed():
     flags.FLAGS.mark_as_parsed()  # Grain reads a flag of its own
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """The user's cache directory, where a test's classifiers and statistics are kept."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield folder / "gan_jax"
+
+
 @pytest.fixture(scope="session")
 def launch(tmp_path_factory):
     """Runs launch.py; the processes share XLA's cache."""

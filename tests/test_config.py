@@ -1,7 +1,9 @@
 import dataclasses
+import json
 
 import pytest
 
+from gan_jax import command
 from gan_jax.config import (
     MLP,
     Config,
@@ -11,13 +13,14 @@ from gan_jax.config import (
     as_dict,
     describe,
     differences,
+    from_dict,
     nearest,
     pick,
     validate,
     walk,
 )
 from gan_jax.errors import UsageError
-from support import tiny_config
+from support import ROOT, tiny_config
 
 
 def changed(path, value):
@@ -151,3 +154,23 @@ def test_sections_are_not_shared_between_configs():
     first.generator.optimizer.learning_rate = 5.0
     assert second.generator.optimizer.learning_rate != 5.0
     assert dataclasses.is_dataclass(first.generator)
+
+
+def test_a_config_is_what_it_was_after_json():
+    for path in sorted((ROOT / "experiments").glob("[!_]*.py")):
+        config = command.load(str(path))
+        assert from_dict(json.loads(json.dumps(as_dict(config)))) == config, path
+
+
+def test_settings_that_were_not_saved_have_their_defaults():
+    saved = as_dict(tiny_config())
+    del saved["eval"], saved["latent"]["truncation"]
+    assert from_dict(saved) == tiny_config()
+
+
+def test_what_is_no_setting_is_named():
+    saved = as_dict(tiny_config())
+    with pytest.raises(UsageError, match=r"config.latent.size: no such setting"):
+        from_dict(saved | {"latent": {"size": 3}})
+    with pytest.raises(UsageError, match=r"config.generator.name='mine': .*--config=FILE"):
+        from_dict(saved | {"generator": {"name": "mine"}})

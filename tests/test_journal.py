@@ -45,18 +45,20 @@ def open_journal(tmp_path):
 
         def start(step=0):
             manifest = {}
-            journal = Journal(tiny_mlp_config(), tmp_path, checkpoints, PAINTER, step, manifest)
+            journal = Journal(
+                tiny_mlp_config(), tmp_path, checkpoints, PAINTER, None, step, manifest
+            )
             stack.callback(journal.close)
             return journal
 
         yield start
 
 
-def test_a_logged_row_is_that_of_the_last_step(open_journal, tmp_path):
+def test_a_logged_row_is_that_of_the_last_step(open_journal, tmp_path, state):
     journal = open_journal()
     for step in (1, 2, 3):
         journal.add(step, metrics(d_loss=step))
-    journal.log()
+    journal.log(state)
     journal.settle()
     (row,) = json_lines(tmp_path / "metrics.jsonl")
     assert row["step"] == 3
@@ -65,13 +67,13 @@ def test_a_logged_row_is_that_of_the_last_step(open_journal, tmp_path):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_value_that_is_not_finite_is_found_at_its_step(open_journal, tmp_path, bad):
+def test_a_value_that_is_not_finite_is_found_at_its_step(open_journal, tmp_path, state, bad):
     journal = open_journal()
     journal.add(1, metrics())
     journal.add(2, metrics(d_grad_norm=bad))
     journal.add(3, metrics())
     with pytest.raises(Diverged, match="d_grad_norm is not finite at step 2"):
-        wait_for(journal.log)
+        wait_for(journal.log, state)
     assert not (tmp_path / "metrics.jsonl").exists()
 
 
@@ -106,7 +108,7 @@ def test_a_resumed_run_drops_what_is_later_than_its_checkpoint(open_journal, tmp
     journal = open_journal()
     for step in (1, 2, 3):
         journal.add(step, metrics())
-        journal.log()
+        journal.log(state)
         journal.save(step, state.replace(step=jnp.int32(step)))
     journal.close()
     open_journal(step=2)
@@ -114,18 +116,20 @@ def test_a_resumed_run_drops_what_is_later_than_its_checkpoint(open_journal, tmp
     assert [row["step"] for row in json_lines(tmp_path / "digests.jsonl")] == [1, 2]
 
 
-def test_a_step_within_a_call_that_is_not_finite_is_named(open_journal):
+def test_a_step_within_a_call_that_is_not_finite_is_named(open_journal, state):
     journal = open_journal()
     values = jnp.array([0.5, np.nan, 0.5, np.nan], jnp.float32)
     journal.add(8, {name: values for name in METRICS})
     with pytest.raises(Diverged, match="is not finite at step 6"):
-        wait_for(journal.log)
+        wait_for(journal.log, state)
 
 
-def test_an_error_of_the_writer_reaches_the_loop_and_stops_what_follows(open_journal, tmp_path):
+def test_an_error_of_the_writer_reaches_the_loop_and_stops_what_follows(
+    open_journal, tmp_path, state
+):
     journal = open_journal()
     journal.add(1, metrics(d_loss=np.nan))
-    journal.log()
+    journal.log(state)
     with pytest.raises(Diverged):
         journal.settle()
     with pytest.raises(Diverged):
@@ -134,7 +138,9 @@ def test_an_error_of_the_writer_reaches_the_loop_and_stops_what_follows(open_jou
     assert not (tmp_path / "metrics.jsonl").exists()
 
 
-def test_the_loop_runs_a_few_calls_ahead_of_the_devices_and_no_more(open_journal, monkeypatch):
+def test_the_loop_runs_a_few_calls_ahead_of_the_devices_and_no_more(
+    open_journal, state, monkeypatch
+):
     """However often it logs."""
     waited = []
     monkeypatch.setattr(jax, "block_until_ready", waited.append)
@@ -142,7 +148,7 @@ def test_the_loop_runs_a_few_calls_ahead_of_the_devices_and_no_more(open_journal
     sent = [metrics(d_loss=step) for step in range(8)]
     for step, values in enumerate(sent, 1):
         journal.add(step, values)
-        journal.log()
+        journal.log(state)
     journal.settle()
     assert waited[0] is sent[0]  # the first: it compiles
     assert [id(values) for values in waited[1:]] == [id(values) for values in sent[:6]]

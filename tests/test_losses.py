@@ -74,3 +74,29 @@ def test_the_boundary_is_where_d_is_undecided():
             float(loss.discriminator(REAL, FAKE)), abs=1e-5
         )
     assert LOSSES["least_squares"].boundary == pytest.approx((0 + 1) / 2)
+
+
+def test_certain_logits_count_as_saturated_right_or_wrong():
+    real, fake = jnp.array([5.0, -5.0, 4.5, 0.0]), jnp.array([-4.7, 4.5, 99.0, -1.0])
+    for name in ("minimax", "non_saturating"):
+        assert LOSSES[name].saturated(real, fake) == 4 / 8
+    certain = jax.nn.sigmoid(jnp.concatenate([real, fake]))
+    assert np.mean(np.abs(certain - 0.5) > 0.49) == 4 / 8
+
+
+def test_what_the_hinge_loss_calls_saturated_has_no_gradient():
+    loss, real, fake = LOSSES["hinge"], jnp.array([1.5, 0.5, -3.0]), jnp.array([-2.0, -0.5, 3.0])
+    gradients = jax.grad(loss.discriminator, argnums=(0, 1))(real, fake)
+    assert loss.saturated(real, fake) == pytest.approx(2 / 6)
+    assert np.mean(np.concatenate(gradients) == 0) == pytest.approx(2 / 6)
+
+
+def test_pairs_saturate_by_their_difference():
+    real, fake = jnp.array([100.0, 3.0, -5.0]), jnp.array([99.0, -3.0, 5.0])
+    assert LOSSES["relativistic_pairing"].saturated(real, fake) == pytest.approx(2 / 3)
+
+
+def test_losses_without_a_flat_part_call_nothing_saturated():
+    assert {name for name, loss in LOSSES.items() if loss.saturated is None} == {
+        "least_squares", "wasserstein"
+    }  # fmt: skip

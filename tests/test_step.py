@@ -185,7 +185,7 @@ def test_metrics_are_finite_scalars_and_accuracies_are_shares(moved):
     _, _, metrics = moved
     assert set(metrics) == {
         "d_loss", "g_loss", "d_real", "d_fake", "d_accuracy_real", "d_accuracy_fake",
-        "d_grad_norm", "g_grad_norm",
+        "d_grad_norm", "g_grad_norm", "d_saturated", "diversity",
     }  # fmt: skip
     for name, value in metrics.items():
         assert value.shape == ()

@@ -40,9 +40,9 @@ class StackedMnist:
             )
         side = image_size or SIDE
         self.shape = (side, side, 3)
-        self._mnist = Tfds("mnist", split, data_dir, 0, 1)
+        self.digits = Tfds("mnist", split, data_dir, 0, 1)
         bits = prng.host_bits(0, "stacked_mnist", 0, 3 * size)
-        self._triples = (bits % np.uint64(len(self._mnist))).astype(np.int32).reshape(size, 3)
+        self._triples = (bits % np.uint64(len(self.digits))).astype(np.int32).reshape(size, 3)
 
     def __len__(self) -> int:
         return len(self._triples)
@@ -59,7 +59,7 @@ class StackedMnist:
 
     def fingerprint(self) -> str:
         """Of MNIST's own, the number of triples and the size of an image."""
-        text = f"{self._mnist.fingerprint()} {len(self)} {self.shape[0]}"
+        text = f"{self.digits.fingerprint()} {len(self)} {self.shape[0]}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def __getstate__(self) -> dict:
@@ -68,7 +68,7 @@ class StackedMnist:
 
     @functools.cached_property
     def _digits(self) -> dict[str, np.ndarray]:
-        return self._mnist.read(np.arange(len(self._mnist)))
+        return self.digits.read(np.arange(len(self.digits)))
 
 
 _PLACES = np.array([1, 10, 100], np.int32)

@@ -33,6 +33,11 @@ class Metrics:
         for name, value in values.items():
             self._events.add_scalar(name, value, step)
 
+    def write_scores(self, step: int, scores: dict[str, float]) -> None:
+        """Adds an evaluation to TensorBoard; its row in eval.jsonl is `evaluate.record`'s."""
+        for name, value in scores.items():
+            self._events.add_scalar(f"eval/{name}", value, step)
+
     def write_picture(self, step: int, pixels: UInt8[np.ndarray, "height width 3"]) -> None:
         """Adds a picture to TensorBoard."""
         self._events.add_image("samples", pixels, step, dataformats="HWC")

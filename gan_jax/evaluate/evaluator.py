@@ -1,0 +1,143 @@
+"""Scores sets of images against a data set, each score with the protocol that it needs.
+
+A protocol says all that changes a score: how many samples, against which real images, by which
+features, of which parameters, from which seed. Two scores are comparable where theirs are equal.
+"""
+
+import hashlib
+import logging
+import shutil
+import time
+from typing import Any
+
+import numpy as np
+
+from gan_jax import prng, startup
+from gan_jax.config import Config
+from gan_jax.data import toys
+from gan_jax.data.sources import Source
+from gan_jax.errors import UsageError, first_line
+from gan_jax.evaluate import subjects, summary
+from gan_jax.evaluate.features import Extractor, open_extractor
+from gan_jax.evaluate.scores import compare
+from gan_jax.evaluate.subjects import Subject
+from gan_jax.evaluate.summary import Summary, summarize
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Evaluator:
+    """Scores against one data set; what that takes is trained, loaded or counted at the first.
+
+    Args:
+      config: reads seed, eval and dataset.
+      source: the real data.
+    """
+
+    def __init__(self, config: Config, source: Source):
+        self._config, self._source = config, source
+        self._extractor: Extractor | None = None
+        self._real: Summary | None = None
+
+    def open(self) -> None:
+        """Does what the first score would do first, and would be too late to refuse then.
+
+        Raises:
+          UsageError: if there are no features for these data, or their weights are not usable.
+        """
+        self._open_extractor()
+
+    def score(self, subject: Subject) -> dict[str, Any]:
+        """What eval.jsonl says of a set, but for the step that it belongs to.
+
+        Raises:
+          UsageError: if there are no features for these data, or their weights are not usable.
+        """
+        extractor = self._open_extractor()
+        if self._real is None:
+            self._real = self._reference(extractor)
+        return self._score(subject, extractor, self._real, "")
+
+    def floor(self) -> dict[str, Any]:
+        """The score of one random half of the data against the other: no G does better."""
+        words = prng.host_bits(0, "evaluation halves", 0, len(self._source))
+        seen, made = np.array_split(np.argsort(words, kind="stable"), 2)
+        extractor = self._open_extractor()
+        real = self._summarize(subjects.of_source(self._source, "real", seen), extractor)
+        return self._score(subjects.of_source(self._source, "real", made), extractor, real, "half")
+
+    def _score(
+        self, subject: Subject, extractor: Extractor, real: Summary, part: str
+    ) -> dict[str, Any]:
+        began = time.perf_counter()
+        made = self._summarize(subject, extractor)
+        row = compare(real, made, neighbours=self._config.eval.neighbours, seed=0)
+        if self._config.dataset.name in toys.MODES:
+            centres, std = toys.MODES[self._config.dataset.name]
+            row |= toys.coverage(made.features, centres(), std)._asdict()
+        return {
+            "protocol": self._protocol(subject, extractor, real, part),
+            "num_samples": subject.count,
+            **row,
+            "seconds": round(time.perf_counter() - began, 3),
+        }
+
+    def _protocol(self, subject: Subject, extractor: Extractor, real: Summary, part: str) -> str:
+        settings, dataset = self._config.eval, self._config.dataset
+        resized = settings.resize if extractor.name.startswith("inception") else "none"
+        split = "_".join(filter(None, (dataset.split, part)))
+        fields = (
+            f"fid{_short(subject.count)}_{split}",
+            f"features={extractor.name}",
+            f"resize={resized}",
+            subject.name,
+            f"seed={self._config.seed}",
+            f"real={real.moments.count}",
+            f"kept={settings.kept}",
+            f"k={settings.neighbours}",
+            f"data={self._source.fingerprint()[:8]}",
+        )
+        return ";".join(fields)
+
+    def _open_extractor(self) -> Extractor:
+        if self._extractor is None:
+            if self._config.eval.num_samples < 2:
+                raise UsageError("config.eval.num_samples: takes 2 or more")
+            self._extractor = open_extractor(self._config.eval, self._source)
+        return self._extractor
+
+    def _summarize(self, subject: Subject, extractor: Extractor) -> Summary:
+        settings = self._config.eval
+        return summarize(
+            subject.batches(settings.batch_size),
+            extractor,
+            count=subject.count,
+            kept=settings.kept,
+            num_classes=subject.num_classes,
+        )
+
+    def _reference(self, extractor: Extractor) -> Summary:
+        """Of the data, kept in the user's cache directory from one run to the next."""
+        source, cache = self._source, startup.cache_directory()
+        about = f"{source.fingerprint()} {source.shape} {extractor.name} " + (
+            f"{self._config.eval.resize} {self._config.eval.kept}"
+        )
+        name = hashlib.sha256(about.encode()).hexdigest()[:16]
+        folder = cache and cache / "references" / name
+        if folder is not None and folder.exists():
+            try:
+                return summary.load(folder)
+            except Exception as error:  # a damaged file can make a reader raise anything
+                _LOGGER.warning("%s is damaged (%s); made again", folder, first_line(error))
+                shutil.rmtree(folder)
+        real = self._summarize(subjects.of_source(source, "real"), extractor)
+        if folder is not None:
+            try:
+                summary.save(real, folder)
+            except OSError as error:
+                _LOGGER.warning("%s cannot be written (%s)", folder, first_line(error))
+        return real
+
+
+def _short(count: int) -> str:
+    return f"{count // 1000}k" if count % 1000 == 0 else str(count)

@@ -1,0 +1,142 @@
+"""--mode=evaluate: scores what the command line names, prints it, and adds it to eval.jsonl."""
+
+import json
+import os
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+
+from gan_jax import checkpoint, parallel, prng
+from gan_jax.config import Config, differences, from_dict, nearest, validate
+from gan_jax.data.folder import Folder
+from gan_jax.data.sources import Source, open_source
+from gan_jax.errors import UsageError
+from gan_jax.evaluate import rows, subjects
+from gan_jax.evaluate.evaluator import Evaluator
+from gan_jax.state import build_models, init_state
+
+_WORDS = ("latest", "best", "all", "real", "noise")
+
+
+def evaluate(config: Config | None, path: str, which: str, images: str) -> None:
+    """Scores checkpoints, images or bounds.
+
+    Args:
+      config: the experiment's, with the settings of `eval` to take; None: the run's own.
+      path: the run's directory; with a config and `images` there need be none.
+      which: latest | best | all | a step | real: one half of the data against the other | noise.
+      images: a directory or a zip to score in their stead; empty: none.
+
+    Raises:
+      UsageError: if there is no such run, checkpoint or folder, or nothing to compare by.
+    """
+    directory = pathlib.Path(os.path.expanduser(path))
+    config = _config(config, directory, bool(images))
+    source = open_source(config.dataset)
+    evaluator = Evaluator(config, source)
+    if images:
+        scored = [{"step": 0, "checkpoint": images} | _score_images(images, evaluator, source)]
+    else:
+        scored = _score_run(which, config, directory, evaluator, source)
+    for row in scored:
+        if (directory / "config.json").exists():
+            row = rows.append(directory, row)
+        print(rows.table(row), flush=True)
+
+
+def _config(given: Config | None, directory: pathlib.Path, images: bool) -> Config:
+    """The one given, which must be the run's where there is a run; else the run's own."""
+    path = directory / "config.json"
+    if not str(directory) or not path.exists():
+        if given is not None and images:
+            return given
+        raise UsageError(
+            f"--workdir={directory}: holds no run (no config.json); name the directory of one"
+        )
+    try:
+        saved = json.loads(path.read_text())
+        if not isinstance(saved, dict):
+            raise ValueError("no JSON object")
+    except ValueError as error:
+        raise UsageError(f"{path}: damaged ({error}); repair it") from error
+    if given is None:
+        config = from_dict(saved)
+        validate(config)
+        return config
+    if found := differences(given, saved):
+        raise UsageError(
+            f"--workdir={directory}: holds a run of another config ({'; '.join(found)}); give its "
+            "own experiment, or no --config"
+        )
+    return given
+
+
+def _score_images(path: str, evaluator: Evaluator, source: Source) -> dict[str, Any]:
+    if len(source.shape) == 1:
+        raise UsageError(f"--images={path}: the run's data are points, not images")
+    height, width, channels = source.shape
+    if height != width:
+        raise UsageError(f"--images={path}: the data are {height}x{width}; only squares are read")
+    try:
+        folder = Folder(path, height, channels)
+    except UsageError as error:
+        raise UsageError(str(error).replace("config.dataset.name", "--images")) from error
+    return evaluator.score(subjects.of_source(folder, "images"))
+
+
+def _score_run(
+    which: str, config: Config, directory: pathlib.Path, evaluator: Evaluator, source: Source
+) -> Iterator[dict[str, Any]]:
+    if which == "real":
+        yield {"step": 0, "checkpoint": "real"} | evaluator.floor()
+        return
+    if which == "noise":
+        noise = subjects.noise(source, config.eval.num_samples)
+        yield {"step": 0, "checkpoint": "noise"} | evaluator.score(noise)
+        return
+    places = _find(which, directory)
+    models = build_models(config, source.shape, parallel.AXIS, source.num_classes)
+    key = prng.root(config.seed)
+    initial = jax.jit(lambda key: init_state(config, models, source.shape, key))
+    template = jax.eval_shape(initial, key)
+    samples = subjects.make_samples(config, models, source.num_classes)
+    for step, folder in places:
+        state = initial(key) if folder is None else checkpoint.read(folder, step, template)
+        name = which if which in _WORDS and which != "all" else str(step)
+        yield {"step": step, "checkpoint": name} | evaluator.score(samples(state))
+
+
+def _find(which: str, directory: pathlib.Path) -> list[tuple[int, pathlib.Path | None]]:
+    """(step, where its checkpoint lies) of those that are meant; step 0 lies nowhere."""
+    usual, best = directory / "checkpoints", directory / "best"
+    steps = {step: folder for folder in (best, usual) for step in checkpoint.saved_steps(folder)}
+    if which == "best":
+        found = checkpoint.saved_steps(best)
+        if not found:
+            raise UsageError(
+                f"--checkpoint=best: {directory} has none; it is kept by runs with "
+                "config.eval_every, whose checkpoints are " + _listed(steps)
+            )
+        return [(found[-1], best)]
+    if which == "all":
+        return [(step, steps[step]) for step in sorted(steps)]
+    if which == "latest":
+        found = checkpoint.saved_steps(usual)
+        if not found:
+            raise UsageError(f"--checkpoint=latest: {directory} has no checkpoint yet")
+        return [(found[-1], usual)]
+    if which == "0":
+        return [(0, None)]
+    if which.isdigit() and int(which) in steps:
+        return [(int(which), steps[int(which)])]
+    hint = "" if which.isdigit() else nearest(which, _WORDS)
+    raise UsageError(
+        f"--checkpoint={which}: takes {' | '.join(_WORDS)}, 0 (before training), or a step that is "
+        f"saved: {_listed(steps)}{hint}"
+    )
+
+
+def _listed(steps: dict[int, pathlib.Path]) -> str:
+    return ", ".join(map(str, sorted(steps))) or "none yet"

@@ -1,0 +1,56 @@
+"""Scores a run in training, and keeps the checkpoint that is best by the config's metric."""
+
+import logging
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+from gan_jax import reproduce, workdir
+from gan_jax.checkpoint import Checkpoints
+from gan_jax.evaluate import rows
+from gan_jax.evaluate.rows import Row
+from gan_jax.state import GANState
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Record:
+    """The scores of one run.
+
+    Args:
+      directory: the run's; what was scored after `start` is dropped, and scored again.
+      start: the step that the run goes on from.
+      metric: by which the best is the best.
+      checkpoints: where the best is kept, alone.
+      score: a state in host memory -> its row, but for the step.
+    """
+
+    def __init__(
+        self,
+        directory: pathlib.Path,
+        start: int,
+        metric: str,
+        checkpoints: Checkpoints,
+        score: Callable[[GANState], dict[str, Any]],
+    ):
+        self._directory, self._metric = directory, metric
+        self._checkpoints, self._score = checkpoints, score
+        workdir.keep_lines(directory / "eval.jsonl", start)
+
+    def take(self, step: int, state: GANState) -> Row:
+        """Scores a state and writes the row; the best is on disk by then."""
+        row = {"step": step, "checkpoint": str(step), **self._score(state)}
+        if self._metric not in row:
+            _LOGGER.warning(
+                "config.eval.best=%r: is not among the metrics of %s; no best checkpoint is kept",
+                self._metric, row["protocol"],
+            )  # fmt: skip
+        elif rows.best([*rows.read(self._directory), row], self._metric, row["protocol"]) is row:
+            self._checkpoints.save(state, reproduce.digest(state))
+            self._checkpoints.wait()
+        return rows.append(self._directory, row)
+
+    def best(self) -> Row | None:
+        """The best row by the protocol of the last."""
+        written = rows.read(self._directory)
+        return rows.best(written, self._metric, written[-1]["protocol"]) if written else None

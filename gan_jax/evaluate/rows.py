@@ -1,0 +1,48 @@
+"""Rows of eval.jsonl: written in JSON's own values, read, compared, and shown to people."""
+
+import json
+import math
+import pathlib
+from typing import Any
+
+from gan_jax import workdir
+
+Row = dict[str, Any]
+
+# By which of two values of a metric is better: 1 where more is, -1 where less is.
+DIRECTIONS = {
+    "fid": -1, "kid": -1, "inception_score": 1, "precision": 1, "recall": 1, "density": 1,
+    "coverage": 1, "modes": 1, "reverse_kl": -1,
+}  # fmt: skip
+
+
+def append(directory: pathlib.Path, row: Row) -> Row:
+    """Adds a row to a run's eval.jsonl; what is no number becomes null. Returns it as written."""
+    row = {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in row.items()
+    }
+    workdir.append_line(directory / "eval.jsonl", row)
+    return row
+
+
+def read(directory: pathlib.Path) -> list[Row]:
+    """A run's rows, in the order in which they were written."""
+    path = directory / "eval.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def best(rows: list[Row], metric: str, protocol: str) -> Row | None:
+    """The best row of a protocol, of equals the first; None where none has the metric."""
+    rated = [row for row in rows if row["protocol"] == protocol and row.get(metric) is not None]
+    return max(rated, key=lambda row: DIRECTIONS[metric] * row[metric], default=None)
+
+
+def table(row: Row) -> str:
+    """A row for people: its protocol, then a line for each number."""
+    lines = [f"step {row['step']} ({row['checkpoint']})  {row['protocol']}"]
+    for name, value in row.items():
+        if name not in ("step", "checkpoint", "protocol"):
+            shown = "none" if value is None else value if isinstance(value, int) else f"{value:.5g}"
+            lines.append(f"  {name:<20} {shown}")
+    return "\n".join(lines)

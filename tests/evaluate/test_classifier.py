@@ -1,0 +1,76 @@
+import jax
+import numpy as np
+import pytest
+
+from gan_jax.config import Dataset
+from gan_jax.data.sources import Arrays, open_source
+from gan_jax.evaluate import classifier
+
+
+@pytest.fixture
+def quick(monkeypatch, tmp_path):
+    """Little training, and nothing kept from other tests."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(classifier, "_STEPS", 10)
+    return tmp_path / "gan_jax" / "classifiers"
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return open_source(Dataset())
+
+
+def test_it_knows_the_digits(digits):
+    assert classifier.trained(digits).accuracy > 0.97
+
+
+def test_its_training_is_deterministic_and_kept(digits, quick):
+    first = classifier.trained(digits)
+    (kept,) = quick.iterdir()
+    again = classifier.trained(digits)
+    assert again.sha256 == first.sha256
+    assert again.accuracy == first.accuracy
+    jax.tree.map(np.testing.assert_array_equal, again.params, first.params)
+    kept.unlink()
+    assert classifier.trained(digits).sha256 == first.sha256
+
+
+def test_what_is_kept_is_not_trained_again(digits, quick, monkeypatch):
+    classifier.trained(digits)
+    monkeypatch.setattr(classifier, "_train", None)
+    classifier.trained(digits)
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\\x03\\x04 and no more"])
+def test_a_damaged_file_is_made_again(digits, quick, caplog, damage):
+    first = classifier.trained(digits)
+    (kept,) = quick.iterdir()
+    kept.write_bytes(damage)
+    assert classifier.trained(digits).sha256 == first.sha256
+    assert "damaged" in caplog.text
+    caplog.clear()
+    classifier.trained(digits)
+    assert "damaged" not in caplog.text
+
+
+def test_other_data_have_another_classifier(digits, quick):
+    fewer = Arrays(digits.images[:900], digits.labels[:900], num_classes=10)
+    assert classifier.trained(digits).sha256 != classifier.trained(fewer).sha256
+    assert len(list(quick.iterdir())) == 2
+
+
+def test_it_knows_mnist(real_data):
+    dataset = Dataset(name="tfds:mnist", data_dir=str(real_data / "tfds"))
+    assert classifier.trained(open_source(dataset)).accuracy > 0.99
+
+
+def test_three_digits_are_one_of_a_thousand_classes(real_data):
+    """The classifier of MNIST reads the channels: most of the data's own labels."""
+    dataset = Dataset(name="stacked_mnist", data_dir=str(real_data / "tfds"))
+    source = open_source(dataset)
+    example = source.read(np.arange(200))
+    params = classifier.trained(source).params
+    features, probabilities = jax.jit(classifier.extractor(source))(params, example["image"])
+    assert features.shape == (200, classifier.size(source)[0])
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-4)
+    assert np.mean(probabilities.argmax(axis=1) == example["label"]) > 0.95

@@ -1,0 +1,173 @@
+"""A trained run, scored from the command line and by the function behind it."""
+
+import json
+import shutil
+
+import pytest
+from PIL import Image
+
+from gan_jax import command
+from gan_jax.errors import UsageError
+from gan_jax.evaluate.mode import evaluate
+from support import ROOT, TINY_FLAGS, json_lines
+
+RUN = (
+    *TINY_FLAGS, "--config.steps=40", "--config.checkpoint_every=20", "--config.eval_every=10",
+    "--config.eval.num_samples=100", "--config.eval.features=pixels", "--config.eval.kept=200",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(launch, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("trained") / "run"
+    ended = launch(*RUN, f"--workdir={workdir}")
+    assert ended.returncode == 0, ended.stderr
+    workdir.with_name("said").write_text(ended.stderr)
+    return workdir
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    return shutil.copytree(trained, tmp_path / "run")
+
+
+def rows(workdir):
+    return json_lines(workdir / "eval.jsonl")
+
+
+def scores(row):
+    return {name: value for name, value in row.items() if name not in ("checkpoint", "seconds")}
+
+
+def test_a_run_in_training_is_scored(trained):
+    assert [row["step"] for row in rows(trained)] == [10, 20, 30, 40]
+    said = trained.with_name("said").read_text()
+    best = min(rows(trained), key=lambda row: row["fid"])
+    assert f"best fid: {best['fid']:.4g} at step {best['step']}" in said
+    (kept,) = (trained / "best").glob("0*")
+    assert int(kept.name) == best["step"]
+    assert all(
+        row["protocol"].startswith("fid100_train;features=pixels-8x8;") for row in rows(trained)
+    )
+
+
+def test_every_checkpoint_has_the_score_that_it_had_in_training(run, capsys):
+    trained = {row["step"]: row for row in rows(run)}
+    evaluate(None, str(run), "all", "")
+    added = rows(run)[4:]
+    saved = {20, 40, min(trained.values(), key=lambda row: row["fid"])["step"]}
+    assert {row["step"] for row in added} == saved
+    for row in added:
+        for name, value in scores(trained[row["step"]]).items():
+            expected = pytest.approx(value, rel=1e-3) if isinstance(value, float) else value
+            assert row[name] == expected, name
+    assert "  fid                  " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("which", "step"), [("latest", 40), ("20", 20), ("0", 0)])
+def test_one_checkpoint_is_scored(run, which, step):
+    evaluate(None, str(run), which, "")
+    row = rows(run)[-1]
+    assert (row["step"], row["checkpoint"]) == (step, which)
+
+
+def test_the_bounds_lie_apart(run):
+    evaluate(None, str(run), "real", "")
+    evaluate(None, str(run), "noise", "")
+    floor, noise = rows(run)[-2:]
+    assert floor["fid"] < 0.2 * noise["fid"]
+    assert (floor["checkpoint"], noise["checkpoint"]) == ("real", "noise")
+
+
+def test_other_peoples_images_are_scored(launch, run, tmp_path):
+    """The data's own, as files: by the command, without a run, and with other settings."""
+    from gan_jax.config import Dataset
+    from gan_jax.data.sources import open_source
+
+    (tmp_path / "images").mkdir()
+    for i, pixels in enumerate(open_source(Dataset()).images[:150]):
+        Image.fromarray(pixels[..., 0]).save(tmp_path / "images" / f"{i:03d}.png")
+    evaluate(None, str(run), "latest", str(tmp_path / "images"))
+    row = rows(run)[-1]
+    assert (row["num_samples"], row["step"]) == (150, 0)
+    assert ";images;" in row["protocol"]
+    assert row["precision"] > 0.95
+    ended = launch(
+        "--mode=evaluate", *TINY_FLAGS, f"--workdir={tmp_path / 'nothing'}",
+        f"--images={tmp_path / 'images'}", "--config.eval.features=pixels",
+        "--config.eval.kept=200", "--config.eval.neighbours=3",
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert f"{row['fid']:.5g}" in ended.stdout
+    assert ";k=3;" in ended.stdout
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_an_experiment_may_be_given_for_its_settings(run):
+    config = command.load(str(ROOT / "experiments" / "digits_dcgan.py"))
+    with pytest.raises(UsageError, match=r"holds a run of another config .*batch_size"):
+        evaluate(config, str(run), "latest", "")
+
+
+@pytest.mark.parametrize(
+    ("which", "images", "match"),
+    [
+        ("30000", "", r"--checkpoint=30000: takes .*, or a step that is saved: (\d+, )*20, .*40"),
+        ("lates", "", "did you mean latest?"),
+        ("latest", "/nowhere", "--images"),
+    ],
+)
+def test_what_does_not_exist_is_answered_with_what_does(run, which, images, match):
+    with pytest.raises(UsageError, match=match):
+        evaluate(None, str(run), which, images)
+    assert len(rows(run)) == 4
+
+
+def test_a_directory_without_a_run_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="holds no run"):
+        evaluate(None, str(tmp_path), "latest", "")
+    (tmp_path / "config.json").write_text("[")
+    with pytest.raises(UsageError, match="damaged"):
+        evaluate(None, str(tmp_path), "latest", "")
+
+
+def test_a_damaged_checkpoint_is_refused_and_left(run):
+    for file in (run / "checkpoints" / "00000040" / "state").rglob("*"):
+        if file.is_file():
+            file.write_bytes(b"")
+    with pytest.raises(UsageError, match="00000040: damaged"):
+        evaluate(None, str(run), "latest", "")
+    assert (run / "checkpoints" / "00000040").exists()
+
+
+def test_a_run_of_a_strange_family_needs_its_experiment(run):
+    saved = json.loads((run / "config.json").read_text())
+    saved["generator"]["name"] = "mine"
+    (run / "config.json").write_text(json.dumps(saved))
+    with pytest.raises(UsageError, match=r"config.generator.name='mine': .* give the experiment"):
+        evaluate(None, str(run), "latest", "")
+
+
+def test_a_run_that_goes_on_is_scored_again_alike(launch, run):
+    """Killed after step 20, say: what was scored later is dropped, and comes back the same."""
+    before = rows(run)
+    shutil.rmtree(run / "checkpoints" / "00000040")
+    ended = launch(*RUN, f"--workdir={run}")
+    assert ended.returncode == 0, ended.stderr
+    for old, new in zip(before, rows(run), strict=True):
+        assert {k: v for k, v in scores(old).items() if k != "seconds"} == scores(new)
+    assert len(list((run / "best").glob("0*"))) == 1
+
+
+def test_the_best_may_be_by_another_metric(launch, trained, run):
+    ended = launch(*RUN, f"--workdir={run}", "--config.steps=50", "--config.eval.best=recall")
+    assert ended.returncode == 0, ended.stderr
+    best = max(rows(run), key=lambda row: row["recall"])
+    assert f"best recall: {best['recall']:.4g} at step {best['step']}" in ended.stderr
+
+
+def test_bad_requests_end_with_one_line(launch, tmp_path):
+    ended = launch("--mode=evaluate", f"--workdir={tmp_path}")
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: --workdir=")
+    assert len(ended.stderr.splitlines()) == 1
