@@ -7,7 +7,6 @@ run that restores a checkpoint drops what is later than it, and writes the same 
 
 import collections
 import concurrent.futures
-import json
 import math
 import pathlib
 import time
@@ -76,7 +75,7 @@ class Journal:
         self._metrics = Metrics(directory, start)
         self._diagnosis = Diagnosis(d_can_win=config.loss != "wasserstein")
         self._warnings: list[dict[str, Any]] = manifest.setdefault("warnings", [])
-        for row in _rows(directory / "metrics.jsonl"):
+        for row in workdir.read_lines(directory / "metrics.jsonl"):
             self._diagnose(row.pop("step"), row)
         self._progress = Progress(start, config.steps)
         self._pending: list[tuple[int, MetricsOfSteps]] = []
@@ -233,11 +232,6 @@ class Journal:
         self._checkpoints.save(host, digest)
         self._manifest["step"] = step
         workdir.write_json(self._directory / "manifest.json", self._manifest)
-
-
-def _rows(path: pathlib.Path) -> list[dict[str, Any]]:
-    """What metrics.jsonl holds."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def _check_finite(pending: list[tuple[int, MetricsOfSteps]]) -> None:

@@ -54,6 +54,14 @@ def append_line(path: pathlib.Path, row: dict[str, Any]) -> None:
         file.write(json.dumps(row) + "\n")
 
 
+def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
+    """The JSON objects of a file's lines; half-written ones are passed over, no file is empty."""
+    if not path.exists():
+        return []
+    lines = path.read_text().splitlines()
+    return [json.loads(line) for line in lines if _step_of(line) != float("inf")]
+
+
 def keep_lines(path: pathlib.Path, last_step: int) -> None:
     """Drops the lines of a file of JSON objects that are later than a step, or half-written."""
     if not path.exists():

@@ -3,6 +3,7 @@
 import shutil
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
@@ -162,3 +163,12 @@ def test_the_loop_moves_nothing_between_host_and_devices_unasked():
         host = jax.device_get((looked, metrics))
         assert checkpoint.to_host(copied).step == 4
     assert np.isfinite(host[0]["samples"]).all()
+
+
+@pytest.mark.parametrize("count", [1, 4, 7, 16])
+def test_examples_are_spread_over_all_devices(count):
+    """Each of the four is given a fourth, padded, and the padding does not come back."""
+    share = parallel.map_examples(lambda scale, x: (scale * x, jnp.full(len(x), len(x))))
+    doubled, shares = share(jnp.float32(2), np.arange(count, dtype=np.float32))
+    np.testing.assert_array_equal(doubled, 2 * np.arange(count))
+    np.testing.assert_array_equal(shares, np.full(count, -(-count // 4)))

@@ -103,3 +103,10 @@ def test_lines_later_than_a_step_or_half_written_are_dropped(tmp_path):
     ]
     workdir.keep_lines(tmp_path / "missing.jsonl", 2)
     assert not (tmp_path / "missing.jsonl").exists()
+
+
+def test_half_written_lines_are_passed_over(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    assert workdir.read_lines(file) == []
+    file.write_text('{"step": 1, "fid": 2.5}\n{"step": 2, "fi')
+    assert workdir.read_lines(file) == [{"step": 1, "fid": 2.5}]

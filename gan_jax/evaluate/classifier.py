@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import pathlib
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -108,7 +109,7 @@ def trained(source: Source) -> Trained:
             return _read(path)
         except Exception as error:  # a damaged file can make a reader raise anything
             _LOGGER.warning("%s is damaged (%s); trained again", path, first_line(error))
-    _LOGGER.warning("training the classifier that images are compared by; it is kept")
+    print("training the classifier that images are compared by, once", file=sys.stderr)
     made = _train(data)
     if path is not None:
         _write(path, made)

@@ -16,7 +16,7 @@ from gan_jax import prng, startup
 from gan_jax.config import Config
 from gan_jax.data import toys
 from gan_jax.data.sources import Source
-from gan_jax.errors import UsageError, first_line
+from gan_jax.errors import first_line
 from gan_jax.evaluate import subjects, summary
 from gan_jax.evaluate.features import Extractor, open_extractor
 from gan_jax.evaluate.scores import compare
@@ -30,7 +30,7 @@ class Evaluator:
     """Scores against one data set; what that takes is trained, loaded or counted at the first.
 
     Args:
-      config: reads seed, eval and dataset.
+      config: reads seed, eval, dataset and, for FIDs of each class, conditional.
       source: the real data.
     """
 
@@ -101,8 +101,6 @@ class Evaluator:
 
     def _open_extractor(self) -> Extractor:
         if self._extractor is None:
-            if self._config.eval.num_samples < 2:
-                raise UsageError("config.eval.num_samples: takes 2 or more")
             self._extractor = open_extractor(self._config.eval, self._source)
         return self._extractor
 
@@ -113,14 +111,15 @@ class Evaluator:
             extractor,
             count=subject.count,
             kept=settings.kept,
-            num_classes=subject.num_classes,
+            num_classes=subject.num_classes if self._config.conditional else 0,
         )
 
     def _reference(self, extractor: Extractor) -> Summary:
         """Of the data, kept in the user's cache directory from one run to the next."""
         source, cache = self._source, startup.cache_directory()
-        about = f"{source.fingerprint()} {source.shape} {extractor.name} " + (
-            f"{self._config.eval.resize} {self._config.eval.kept}"
+        config = self._config
+        about = f"{source.fingerprint()} {source.shape} {extractor.name} {config.eval.resize} " + (
+            f"{config.eval.kept} {config.conditional}"
         )
         name = hashlib.sha256(about.encode()).hexdigest()[:16]
         folder = cache and cache / "references" / name

@@ -21,6 +21,8 @@ from gan_jax.evaluate import cifar_resnet, classifier, inception, resize
 
 # Pixels as features are averaged to this many on a side: a covariance has the square of them.
 _PIXEL_SIDE = 16
+# Images of 299x299 at a time: on a CPU each takes some 10 MB on its way through the Inception.
+_MOST_AT_ONCE = 64
 
 
 class Found(NamedTuple):
@@ -124,8 +126,12 @@ def _inception(settings: Eval, source: Source) -> Extractor:
     mapped = parallel.map_examples(extract)
 
     def find(images: np.ndarray) -> Found:
-        rgb = np.broadcast_to(images, (*images.shape[:3], 3))
-        return Found(*mapped(variables, np.asarray(scaled(rgb, side, side))))
+        parts = []
+        for begin in range(0, len(images), _MOST_AT_ONCE):
+            part = images[begin : begin + _MOST_AT_ONCE]
+            rgb = np.broadcast_to(part, (*part.shape[:3], 3))
+            parts.append(mapped(variables, np.asarray(scaled(rgb, side, side))))
+        return Found(*map(np.concatenate, zip(*parts, strict=True)))
 
     return Extractor(f"inception-{sha256[:8]}", 2048, 1008, find)
 

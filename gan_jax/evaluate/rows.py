@@ -1,6 +1,5 @@
 """Rows of eval.jsonl: written in JSON's own values, read, compared, and shown to people."""
 
-import json
 import math
 import pathlib
 from typing import Any
@@ -28,8 +27,7 @@ def append(directory: pathlib.Path, row: Row) -> Row:
 
 def read(directory: pathlib.Path) -> list[Row]:
     """A run's rows, in the order in which they were written."""
-    path = directory / "eval.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return workdir.read_lines(directory / "eval.jsonl")
 
 
 def best(rows: list[Row], metric: str, protocol: str) -> Row | None:
