@@ -23,7 +23,7 @@ from gan_jax.evaluate import rows
 
 _BUDGETS = {"smoke": 6_400, "short": 64_000, "long": 1_280_000, "full": 0}
 _METRICS = {
-    "fid": "{:.2f}", "kid": "{:.4f}", "precision": "{:.3f}", "recall": "{:.3f}",
+    "fid": "{:.4g}", "kid": "{:.3g}", "precision": "{:.3f}", "recall": "{:.3f}",
     "density": "{:.3f}", "coverage": "{:.3f}", "modes": "{:.1f}", "reverse_kl": "{:.3f}",
     "high_quality": "{:.3f}", "nearest": "{:.2f}",
 }  # fmt: skip
