@@ -1,5 +1,6 @@
 """Strict JAX, four fake devices, real processes and, where there are any, real data."""
 
+import gc
 import os
 import pathlib
 
@@ -28,6 +29,17 @@ def cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder))
         yield folder / "gan_jax"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget_programs():
+    """Each compiled program holds some of the 65,530 maps that Linux gives a process.
+
+    All of the suite's together are more, and XLA then ends the process with a segmentation fault.
+    """
+    yield
+    jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture(scope="session")
