@@ -70,7 +70,7 @@ def nearest_mode(
 
 def gaussian_1d() -> Float32[np.ndarray, "n 1"]:
     """`NUM_POINTS` draws from N(`GAUSSIAN_MEAN`, `GAUSSIAN_STD`^2)."""
-    normal = _standard_normal("gaussian_1d", NUM_POINTS)
+    normal = standard_normal("gaussian_1d", NUM_POINTS)
     return (GAUSSIAN_MEAN + GAUSSIAN_STD * normal)[:, None].astype(np.float32)
 
 
@@ -83,13 +83,13 @@ def gaussian_1d_density(x: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
 def mixture(name: str) -> Float32[np.ndarray, "n 2"]:
     """`NUM_POINTS` draws, equally many around each centre but for the remainder."""
     centres, std = MODES[name][0](), MODES[name][1]
-    noise = _standard_normal(name, NUM_POINTS * 2).reshape(NUM_POINTS, 2)
+    noise = standard_normal(name, NUM_POINTS * 2).reshape(NUM_POINTS, 2)
     return (centres[np.arange(NUM_POINTS) % len(centres)] + std * noise).astype(np.float32)
 
 
-def _standard_normal(name: str, size: int) -> Float[np.ndarray, "size"]:
+def standard_normal(name: str, size: int, index: int = 0) -> Float[np.ndarray, "size"]:
     """The same numbers in every run, whatever its seed: the data set does not vary with it."""
-    bits = prng.host_bits(0, name, 0, size)
+    bits = prng.host_bits(0, name, index, size)
     uniform = ((bits >> np.uint64(11)).astype(np.float64) + 0.5) / 2.0**53
     from scipy import special  # slow to import, and images need none of it
 

@@ -20,6 +20,7 @@ from flax import linen as nn
 from jax import lax
 from jaxtyping import Array, Float32, UInt8
 
+from gan_jax import prng
 from gan_jax.errors import UsageError, first_line
 from gan_jax.evaluate import state_dict
 from gan_jax.evaluate.state_dict import Shapes, Variables
@@ -135,4 +136,4 @@ def _norm(name: str) -> nn.BatchNorm:
 @functools.cache
 def _structure() -> Variables:
     images = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.uint8)
-    return jax.eval_shape(ResNet20().init, jax.random.key(0), images)
+    return jax.eval_shape(ResNet20().init, prng.root(0), images)

@@ -22,6 +22,7 @@ from flax import linen as nn
 from jax import lax
 from jaxtyping import Array, Float, Float32
 
+from gan_jax import prng
 from gan_jax.errors import UsageError, first_line
 from gan_jax.evaluate import state_dict
 from gan_jax.evaluate.state_dict import Shapes, Variables
@@ -278,4 +279,4 @@ def _in_image(size: int) -> np.ndarray:
 @functools.cache
 def _structure() -> Variables:
     images = jax.ShapeDtypeStruct((1, SIZE, SIZE, 3), jnp.float32)
-    return jax.eval_shape(Inception().init, jax.random.key(0), images)
+    return jax.eval_shape(Inception().init, prng.root(0), images)

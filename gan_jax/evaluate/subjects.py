@@ -1,5 +1,6 @@
 """The sets that are scored: what G makes, images from elsewhere, the data themselves, noise."""
 
+import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from jaxtyping import Array, Int, PyTree
 
 from gan_jax import latents, parallel, prng
 from gan_jax.config import Config
+from gan_jax.data import toys
 from gan_jax.data.sources import Example, Source
 from gan_jax.state import GANState, Models
 
@@ -83,10 +85,11 @@ def noise(source: Source, count: int) -> Subject:
     """Uniform bytes, or standard normal points: what is worse than any G."""
 
     def draw(number: int) -> np.ndarray:
-        rng = np.random.Generator(np.random.Philox(key=number))
+        size = math.prod(source.shape)
         if len(source.shape) == 1:
-            return rng.standard_normal(source.shape, np.float32)
-        return rng.integers(0, 256, source.shape, np.uint8)
+            return toys.standard_normal("evaluation noise", size, number).astype(np.float32)
+        words = prng.host_bits(0, "evaluation noise", number, -(-size // 8))
+        return words.view(np.uint8)[:size].reshape(source.shape)
 
     def batches(size: int) -> Iterator[Example]:
         for numbers in _numbers(count, size):

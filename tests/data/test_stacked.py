@@ -68,15 +68,15 @@ def test_the_triples_are_the_same_for_ever(digits):
 
 def test_digits_are_decoded_once_at_the_first_reading_and_do_not_travel(digits):
     source = StackedMnist("train[:5%]", "somewhere", 32, size=10)
-    assert source._mnist.arguments == ("mnist", "train[:5%]", "somewhere", 0, 1)
-    assert source._mnist.readings == 0
+    assert source.digits.arguments == ("mnist", "train[:5%]", "somewhere", 0, 1)
+    assert source.digits.readings == 0
     first = source.read(np.arange(10))
     source.read(np.arange(10))
-    assert source._mnist.readings == 1
+    assert source.digits.readings == 1
     again = pickle.loads(pickle.dumps(source))
-    assert again._mnist.readings == 1
+    assert again.digits.readings == 1
     assert np.array_equal(again.read(np.arange(10))["image"], first["image"])
-    assert again._mnist.readings == 2
+    assert again.digits.readings == 2
     assert again.fingerprint() == source.fingerprint()
 
 
@@ -88,7 +88,7 @@ def test_a_fingerprint_changes_with_the_digits_the_size_and_the_number(digits):
         StackedMnist("train", "", 32, size=10).fingerprint(),
         StackedMnist("train", "", 28, size=11).fingerprint(),
     }
-    source._mnist.labels[0] = 3
+    source.digits.labels[0] = 3
     assert len(hashes | {source.fingerprint()}) == 4
 
 
