@@ -370,7 +370,7 @@ class Eval:
         resumable=True,
     )
     num_samples: int = setting(
-        10_000, "images that G makes", at_least=2, below=10**7, resumable=True
+        10_000, "images that G makes", at_least=10, below=10**7, resumable=True
     )
     batch_size: int = setting(
         500, "images at a time, over all devices", at_least=1, below=10**5, resumable=True
@@ -378,7 +378,7 @@ class Eval:
     kept: int = setting(
         10_000,
         "images of either side whose features KID, precision and recall, density and coverage see",
-        at_least=2,
+        at_least=10,
         below=10**6,
         resumable=True,
     )

@@ -98,10 +98,15 @@ def _locked(workdir: pathlib.Path) -> Iterator[None]:
         yield
 
 
-def _check_config(workdir: pathlib.Path, config: Config) -> None:
+def saved_config(workdir: pathlib.Path) -> dict[str, Any] | None:
+    """The config of the run that a directory holds; None where it holds none.
+
+    Raises:
+      UsageError: if its config.json is damaged.
+    """
     path = workdir / "config.json"
     if not path.exists():
-        return
+        return None
     try:
         saved = json.loads(path.read_text())
         if not isinstance(saved, dict):
@@ -111,7 +116,12 @@ def _check_config(workdir: pathlib.Path, config: Config) -> None:
             f"--workdir={workdir}: its config.json is damaged ({error}); repair it, or name "
             "another directory"
         ) from error
-    found = differences(config, saved)
+    return saved
+
+
+def _check_config(workdir: pathlib.Path, config: Config) -> None:
+    saved = saved_config(workdir)
+    found = differences(config, saved) if saved is not None else []
     if found:
         raise UsageError(
             f"--workdir={workdir}: holds a run of another config ({'; '.join(found)}); go back to "

@@ -1,9 +1,11 @@
 """Scores sets of images against a data set, each score with the protocol that it needs.
 
 A protocol says all that changes a score: how many samples, against which real images, by which
-features, of which parameters, from which seed. Two scores are comparable where theirs are equal.
+features, of which parameters, from which seed. Two scores are comparable where theirs are equal, but
+for the seed.
 """
 
+import functools
 import hashlib
 import logging
 import shutil
@@ -16,7 +18,7 @@ from gan_jax import prng, startup
 from gan_jax.config import Config
 from gan_jax.data import toys
 from gan_jax.data.sources import Source
-from gan_jax.errors import first_line
+from gan_jax.errors import UsageError, first_line
 from gan_jax.evaluate import subjects, summary
 from gan_jax.evaluate.features import Extractor, open_extractor
 from gan_jax.evaluate.scores import compare
@@ -24,6 +26,7 @@ from gan_jax.evaluate.subjects import Subject
 from gan_jax.evaluate.summary import Summary, summarize
 
 _LOGGER = logging.getLogger(__name__)
+_FEWEST = 10  # the Inception score has as many parts
 
 
 class Evaluator:
@@ -36,8 +39,6 @@ class Evaluator:
 
     def __init__(self, config: Config, source: Source):
         self._config, self._source = config, source
-        self._extractor: Extractor | None = None
-        self._real: Summary | None = None
 
     def open(self) -> None:
         """Does what the first score would do first, and would be too late to refuse then.
@@ -45,81 +46,85 @@ class Evaluator:
         Raises:
           UsageError: if there are no features for these data, or their weights are not usable.
         """
-        self._open_extractor()
+        _ = self._extractor
 
     def score(self, subject: Subject) -> dict[str, Any]:
         """What eval.jsonl says of a set, but for the step that it belongs to.
 
         Raises:
-          UsageError: if there are no features for these data, or their weights are not usable.
+          UsageError: if there are no features for these data, their weights are not usable, or one
+            side has too few examples.
         """
-        extractor = self._open_extractor()
-        if self._real is None:
-            self._real = self._reference(extractor)
-        return self._score(subject, extractor, self._real, "")
+        return self._score(subject, self._reference, "")
 
     def floor(self) -> dict[str, Any]:
         """The score of one random half of the data against the other: no G does better."""
         words = prng.host_bits(0, "evaluation halves", 0, len(self._source))
         seen, made = np.array_split(np.argsort(words, kind="stable"), 2)
-        extractor = self._open_extractor()
-        real = self._summarize(subjects.of_source(self._source, "real", seen), extractor)
-        return self._score(subjects.of_source(self._source, "real", made), extractor, real, "half")
+        real = self._summarize(subjects.of_source(self._source, "real", seen))
+        return self._score(subjects.of_source(self._source, "real", made), real, "half")
 
-    def _score(
-        self, subject: Subject, extractor: Extractor, real: Summary, part: str
-    ) -> dict[str, Any]:
+    def _score(self, subject: Subject, real: Summary, part: str) -> dict[str, Any]:
         began = time.perf_counter()
-        made = self._summarize(subject, extractor)
-        row = compare(real, made, neighbours=self._config.eval.neighbours, seed=0)
+        made = self._summarize(subject)
+        most = min(len(real.features), len(made.features)) - 1
+        k = min(self._config.eval.neighbours, most)
+        row = compare(real, made, neighbours=k, seed=0)
         if self._config.dataset.name in toys.MODES:
             centres, std = toys.MODES[self._config.dataset.name]
             row |= toys.coverage(made.features, centres(), std)._asdict()
         return {
-            "protocol": self._protocol(subject, extractor, real, part),
+            "protocol": self._protocol(subject, real.moments.count, k, part),
             "num_samples": subject.count,
             **row,
             "seconds": round(time.perf_counter() - began, 3),
         }
 
-    def _protocol(self, subject: Subject, extractor: Extractor, real: Summary, part: str) -> str:
+    def _protocol(self, subject: Subject, real: int, k: int, part: str) -> str:
         settings, dataset = self._config.eval, self._config.dataset
-        resized = settings.resize if extractor.name.startswith("inception") else "none"
+        resized = settings.resize if self._extractor.name.startswith("inception") else "none"
         split = "_".join(filter(None, (dataset.split, part)))
+        shape = "x".join(map(str, self._source.shape))
         fields = (
             f"fid{_short(subject.count)}_{split}",
-            f"features={extractor.name}",
+            f"features={self._extractor.name}",
             f"resize={resized}",
             subject.name,
             f"seed={self._config.seed}",
-            f"real={real.moments.count}",
+            f"real={real}",
             f"kept={settings.kept}",
-            f"k={settings.neighbours}",
-            f"data={self._source.fingerprint()[:8]}",
+            f"k={k}",
+            f"data={self._source.fingerprint()[:8]}-{shape}",
         )
         return ";".join(fields)
 
-    def _open_extractor(self) -> Extractor:
-        if self._extractor is None:
-            self._extractor = open_extractor(self._config.eval, self._source)
-        return self._extractor
+    @functools.cached_property
+    def _extractor(self) -> Extractor:
+        return open_extractor(self._config.eval, self._source)
 
-    def _summarize(self, subject: Subject, extractor: Extractor) -> Summary:
+    def _summarize(self, subject: Subject) -> Summary:
         settings = self._config.eval
+        if subject.count < _FEWEST:
+            raise UsageError(
+                f"{subject.count} examples ({subject.name}) are too few for a score; it takes "
+                f"{_FEWEST} of either side, and more to mean anything"
+            )
         return summarize(
             subject.batches(settings.batch_size),
-            extractor,
+            self._extractor,
             count=subject.count,
             kept=settings.kept,
             num_classes=subject.num_classes if self._config.conditional else 0,
         )
 
-    def _reference(self, extractor: Extractor) -> Summary:
+    @functools.cached_property
+    def _reference(self) -> Summary:
         """Of the data, kept in the user's cache directory from one run to the next."""
         source, cache = self._source, startup.cache_directory()
         config = self._config
-        about = f"{source.fingerprint()} {source.shape} {extractor.name} {config.eval.resize} " + (
-            f"{config.eval.kept} {config.conditional}"
+        about = (
+            f"{source.fingerprint()} {source.shape} {self._extractor.name} {config.eval.resize} "
+            + (f"{config.eval.kept} {config.conditional}")
         )
         name = hashlib.sha256(about.encode()).hexdigest()[:16]
         folder = cache and cache / "references" / name
@@ -129,7 +134,7 @@ class Evaluator:
             except Exception as error:  # a damaged file can make a reader raise anything
                 _LOGGER.warning("%s is damaged (%s); made again", folder, first_line(error))
                 shutil.rmtree(folder)
-        real = self._summarize(subjects.of_source(source, "real"), extractor)
+        real = self._summarize(subjects.of_source(source, "real"))
         if folder is not None:
             try:
                 summary.save(real, folder)

@@ -21,7 +21,7 @@ from gan_jax.evaluate import cifar_resnet, classifier, inception, resize
 
 # Pixels as features are averaged to this many on a side: a covariance has the square of them.
 _PIXEL_SIDE = 16
-# Images of 299x299 at a time: on a CPU each takes some 10 MB on its way through the Inception.
+# Images in the Inception at a time: the largest map of each, 147x147x64, is 5.5 MB.
 _MOST_AT_ONCE = 64
 
 

@@ -1,6 +1,5 @@
 """--mode=evaluate: scores what the command line names, prints it, and adds it to eval.jsonl."""
 
-import json
 import os
 import pathlib
 from collections.abc import Iterator
@@ -8,7 +7,7 @@ from typing import Any
 
 import jax
 
-from gan_jax import checkpoint, parallel, prng
+from gan_jax import checkpoint, parallel, prng, workdir
 from gan_jax.config import Config, differences, from_dict, nearest, validate
 from gan_jax.data.folder import Folder
 from gan_jax.data.sources import Source, open_source
@@ -48,19 +47,13 @@ def evaluate(config: Config | None, path: str, which: str, images: str) -> None:
 
 def _config(given: Config | None, directory: pathlib.Path, images: bool) -> Config:
     """The one given, which must be the run's where there is a run; else the run's own."""
-    path = directory / "config.json"
-    if not str(directory) or not path.exists():
+    saved = workdir.saved_config(directory)
+    if saved is None:
         if given is not None and images:
             return given
         raise UsageError(
             f"--workdir={directory}: holds no run (no config.json); name the directory of one"
         )
-    try:
-        saved = json.loads(path.read_text())
-        if not isinstance(saved, dict):
-            raise ValueError("no JSON object")
-    except ValueError as error:
-        raise UsageError(f"{path}: damaged ({error}); repair it") from error
     if given is None:
         config = from_dict(saved)
         validate(config)
@@ -81,9 +74,9 @@ def _score_images(path: str, evaluator: Evaluator, source: Source) -> dict[str, 
         raise UsageError(f"--images={path}: the data are {height}x{width}; only squares are read")
     try:
         folder = Folder(path, height, channels)
+        return evaluator.score(subjects.of_source(folder, "images"))
     except UsageError as error:
         raise UsageError(str(error).replace("config.dataset.name", "--images")) from error
-    return evaluator.score(subjects.of_source(folder, "images"))
 
 
 def _score_run(
@@ -129,9 +122,9 @@ def _find(which: str, directory: pathlib.Path) -> list[tuple[int, pathlib.Path |
         return [(found[-1], usual)]
     if which == "0":
         return [(0, None)]
-    if which.isdigit() and int(which) in steps:
+    if which.isdecimal() and int(which) in steps:
         return [(int(which), steps[int(which)])]
-    hint = "" if which.isdigit() else nearest(which, _WORDS)
+    hint = "" if which.isdecimal() else nearest(which, _WORDS)
     raise UsageError(
         f"--checkpoint={which}: takes {' | '.join(_WORDS)}, 0 (before training), or a step that is "
         f"saved: {_listed(steps)}{hint}"

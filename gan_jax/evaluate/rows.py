@@ -8,11 +8,8 @@ from gan_jax import workdir
 
 Row = dict[str, Any]
 
-# By which of two values of a metric is better: 1 where more is, -1 where less is.
-DIRECTIONS = {
-    "fid": -1, "kid": -1, "inception_score": 1, "precision": 1, "recall": 1, "density": 1,
-    "coverage": 1, "modes": 1, "reverse_kl": -1,
-}  # fmt: skip
+# Of these metrics less is better, of the others of `config.METRICS` more.
+_LESS_IS_BETTER = ("fid", "kid", "reverse_kl")
 
 
 def append(directory: pathlib.Path, row: Row) -> Row:
@@ -33,7 +30,8 @@ def read(directory: pathlib.Path) -> list[Row]:
 def best(rows: list[Row], metric: str, protocol: str) -> Row | None:
     """The best row of a protocol, of equals the first; None where none has the metric."""
     rated = [row for row in rows if row["protocol"] == protocol and row.get(metric) is not None]
-    return max(rated, key=lambda row: DIRECTIONS[metric] * row[metric], default=None)
+    sign = -1 if metric in _LESS_IS_BETTER else 1
+    return max(rated, key=lambda row: sign * row[metric], default=None)
 
 
 def table(row: Row) -> str:

@@ -19,7 +19,7 @@ def compare(real: Summary, made: Summary, *, neighbours: int, seed: int) -> dict
     Args:
       real: of the reference.
       made: of the set that is scored.
-      neighbours: k of precision, recall, density and coverage.
+      neighbours: k of precision, recall, density and coverage, less than either side has features.
       seed: of KID's subsets.
 
     Returns:
@@ -29,8 +29,7 @@ def compare(real: Summary, made: Summary, *, neighbours: int, seed: int) -> dict
       classes where the extractor has some; "intra_fid" where both sides have labels.
     """
     kid, kid_std = kernel_distance(real.features, made.features, seed=seed)
-    k = min(neighbours, len(real.features) - 1, len(made.features) - 1)
-    truth, claim = Manifold(real.features, k), Manifold(made.features, k)
+    truth, claim = (Manifold(side.features, neighbours) for side in (real, made))
     row = {
         "fid": frechet_distance(real.moments, made.moments),
         "kid": kid,

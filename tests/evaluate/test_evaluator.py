@@ -65,7 +65,7 @@ def test_the_protocol_says_what_the_score_depends_on(rows, source):
     assert len(name) == len("features=classifier-") + 8
     assert protocol[1:] == [
         "resize=none", "noise", "seed=0", "real=1797", "kept=10000", "k=5",
-        f"data={source.fingerprint()[:8]}",
+        f"data={source.fingerprint()[:8]}-8x8x1",
     ]  # fmt: skip
     assert rows["floor"]["protocol"].startswith("fid898_train_half;")
 
@@ -149,3 +149,16 @@ def test_points_are_compared_as_they_are_and_their_modes_counted():
 def test_features_that_do_not_fit_are_refused(settings, data, match):
     with pytest.raises(UsageError, match=match):
         Evaluator(config_of(**settings), Arrays(data)).open()
+
+
+@pytest.mark.parametrize("count", [1, 9])
+def test_too_few_images_are_refused(source, count):
+    few = subjects.of_source(source, "images", np.arange(count))
+    with pytest.raises(UsageError, match=f"{count} examples .images. are too few"):
+        Evaluator(config_of(), source).score(few)
+
+
+def test_fewer_neighbours_than_asked_for_are_said(source):
+    few = subjects.of_source(source, "images", np.arange(10))
+    row = Evaluator(config_of(neighbours=50), source).score(few)
+    assert ";k=9;" in row["protocol"]

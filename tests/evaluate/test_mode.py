@@ -114,6 +114,7 @@ def test_an_experiment_may_be_given_for_its_settings(run):
     [
         ("30000", "", r"--checkpoint=30000: takes .*, or a step that is saved: (\d+, )*20, .*40"),
         ("lates", "", "did you mean latest?"),
+        ("²", "", "--checkpoint=²: takes"),
         ("latest", "/nowhere", "--images"),
     ],
 )
@@ -121,6 +122,15 @@ def test_what_does_not_exist_is_answered_with_what_does(run, which, images, matc
     with pytest.raises(UsageError, match=match):
         evaluate(None, str(run), which, images)
     assert len(rows(run)) == 4
+
+
+def test_a_damaged_image_is_named_by_its_flag(run, tmp_path):
+    (tmp_path / "images").mkdir()
+    for i in range(12):
+        Image.new("L", (8, 8), i).save(tmp_path / "images" / f"{i:02d}.png")
+    (tmp_path / "images" / "05.png").write_bytes(b"no image")
+    with pytest.raises(UsageError, match=r"^--images: .*05.png"):
+        evaluate(None, str(run), "latest", str(tmp_path / "images"))
 
 
 def test_a_directory_without_a_run_is_refused(tmp_path):
@@ -159,7 +169,7 @@ def test_a_run_that_goes_on_is_scored_again_alike(launch, run):
     assert len(list((run / "best").glob("0*"))) == 1
 
 
-def test_the_best_may_be_by_another_metric(launch, trained, run):
+def test_the_best_may_be_by_another_metric(launch, run):
     ended = launch(*RUN, f"--workdir={run}", "--config.steps=50", "--config.eval.best=recall")
     assert ended.returncode == 0, ended.stderr
     best = max(rows(run), key=lambda row: row["recall"])
