@@ -1,8 +1,8 @@
 """Scores sets of images against a data set, each score with the protocol that it needs.
 
 A protocol says all that changes a score: how many samples, against which real images, by which
-features, of which parameters, from which seed. Two scores are comparable where theirs are equal, but
-for the seed.
+features, of which parameters, from which seed. Two scores are comparable where theirs are equal,
+but for the seed.
 """
 
 import functools
