@@ -7,20 +7,19 @@ import jax
 
 from gan_jax import parallel, prng
 from gan_jax.config import Config
-from gan_jax.data.feed import open_feed
-from gan_jax.step import make_call
-from gan_jax.train import build
+from gan_jax.program import Program
 
 
 class BareRun:
     """An experiment in training, its first call made."""
 
     def __init__(self, config: Config):
-        run, key = build(config), prng.root(config.seed)
-        self._feed = open_feed(config, run.source)
-        self._call = parallel.parallelize(make_call(run.step, self._feed.assemble))
-        self._state, self._key = parallel.replicate(run.initial(key)), parallel.replicate(key)
-        self._items, self._steps_per_call = self._feed.items(0), config.steps_per_call
+        program = Program(config)
+        self._feed, self._call = program.feed, program.call
+        self._state = parallel.replicate(program.start(config))
+        self._key = parallel.replicate(prng.root(config.seed))
+        self._items = self._feed.items(config.seed, 0)
+        self._steps_per_call = config.steps_per_call
         self.milliseconds(config.steps_per_call)
 
     def milliseconds(self, steps: int) -> float:

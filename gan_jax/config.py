@@ -26,6 +26,7 @@ def setting(
     below: int | float | None = None,
     choices: tuple[str | int, ...] = (),
     resumable: bool = False,
+    traced: bool = False,
 ) -> Any:
     """Declares one field of a config: its default, its meaning and the values that it accepts.
 
@@ -37,11 +38,11 @@ def setting(
       choices: accepted values; empty where any is.
       resumable: whether a run may be continued with another value, since it changes neither the
         numbers nor their order.
+      traced: whether it is a number of the state, so that one compiled program serves all values.
     """
     accepted = {"at_least": at_least, "below": below, "choices": choices}
-    return dataclasses.field(
-        default=default, metadata={"meaning": meaning, "resumable": resumable, **accepted}
-    )
+    kind = {"resumable": resumable, "traced": traced}
+    return dataclasses.field(default=default, metadata={"meaning": meaning, **kind, **accepted})
 
 
 def section(factory: Any, meaning: str) -> Any:
@@ -112,17 +113,17 @@ class Latent:
 
 @dataclasses.dataclass(kw_only=True, slots=True)
 class Optimizer:
-    """One player's optimizer; the numbers are traced, so they change without recompiling."""
+    """One player's optimizer."""
 
     name: str = setting(
         "adam",
         "adam | rmsprop (reads no b1) | sgd (reads the learning rate alone)",
         choices=("adam", "rmsprop", "sgd"),
     )
-    learning_rate: float = setting(2e-4, "step size", at_least=0)
-    b1: float = setting(0.5, "decay of the first moment", at_least=0, below=1)
-    b2: float = setting(0.999, "decay of the second moment", at_least=0, below=1)
-    eps: float = setting(1e-8, "added to the root of the second moment", at_least=0)
+    learning_rate: float = setting(2e-4, "step size", at_least=0, traced=True)
+    b1: float = setting(0.5, "decay of the first moment", at_least=0, below=1, traced=True)
+    b2: float = setting(0.999, "decay of the second moment", at_least=0, below=1, traced=True)
+    eps: float = setting(1e-8, "added to the root of the second moment", at_least=0, traced=True)
 
 
 INITIALIZERS = ("lecun_normal", "he_normal", "glorot_uniform", "normal", "orthogonal")
@@ -270,7 +271,7 @@ class Penalty:
         "r1: w/2 E|g(real)|^2 | r2: w/2 E|g(fake)|^2 | r1_r2: both | "
         "lecam: w E relu(D(real) - D_fake)^2 + w E relu(D_real - D(fake))^2",
     )
-    weight: float = setting(10.0, "w; a traced value", at_least=0)
+    weight: float = setting(10.0, "w", at_least=0, traced=True)
     every: int = setting(1, "steps from one use to the next, times which w is taken", at_least=1)
     clip: float = setting(
         0.0, "after each of its updates D's parameters are clipped to +- this; 0: not", at_least=0
@@ -333,9 +334,9 @@ class Ema:
 
     decay: float = setting(
         0.0, "per step; 0 with half_life 0: no averaging, samples come from the live G",
-        at_least=0, below=1,
+        at_least=0, below=1, traced=True,
     )  # fmt: skip
-    half_life: float = setting(0.0, "in real images; 0: use decay", at_least=0)
+    half_life: float = setting(0.0, "in real images; 0: use decay", at_least=0, traced=True)
     start: int = setting(0, "steps before which it is the live G itself", at_least=0)
 
     def per_step(self, images: int) -> float:
@@ -347,6 +348,7 @@ METRICS = (
     "fid", "kid", "inception_score", "precision", "recall", "density", "coverage", "modes",
     "reverse_kl",
 )  # fmt: skip
+LESS_IS_BETTER = ("fid", "kid", "reverse_kl")
 
 
 @dataclasses.dataclass(kw_only=True, slots=True)
@@ -394,7 +396,7 @@ class Eval:
 class Config:
     """One experiment."""
 
-    seed: int = setting(0, "root of every random number", at_least=0, below=2**32)
+    seed: int = setting(0, "root of every random number", at_least=0, below=2**32, traced=True)
     steps: int = setting(
         10_000,
         "generator updates (where g_steps is more: rounds of D's and G's updates)",

@@ -24,6 +24,10 @@ class Diverged(GanJaxError):
     exit_code = 3
 
 
+class Pruned(GanJaxError):
+    """A sweep has ended the run before its last step; what was saved is kept."""
+
+
 class Stopped(GanJaxError):
     """SIGTERM or SIGINT arrived, the state was saved, and the same command continues the run."""
 

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 import gan_jax
-from gan_jax import checkpoint, diagnose, reproduce, workdir
+from gan_jax import checkpoint, diagnose, parallel, prng, reproduce, workdir
 from gan_jax.config import Config
 from gan_jax.errors import Diverged
 from gan_jax.evaluate.record import Record
@@ -37,7 +37,7 @@ _MOST_PENDING = 500
 
 _SHOWN = ("fid", "precision", "recall", "coverage", "reverse_kl")
 
-MetricsOfSteps = dict[str, Float[Array, "steps"]]
+MetricsOfSteps = dict[str, Float[Array | np.ndarray, "steps"]]
 
 
 class Journal:
@@ -52,6 +52,8 @@ class Journal:
       start: the step that the run goes on from.
       manifest: what manifest.json says; its `step` and times are kept up to date, and `warnings`:
         the step and the text of each, those of the rows behind the start among them.
+      progress: tells the person at the terminal.
+      writer: the one thread; others may hand things to it as well.
     """
 
     def __init__(
@@ -63,10 +65,12 @@ class Journal:
         record: Record | None,
         start: int,
         manifest: dict[str, Any],
+        progress: Progress,
+        writer: concurrent.futures.ThreadPoolExecutor,
     ):
         self._config = config
         self._checkpoints, self._painter, self._manifest = checkpoints, painter, manifest
-        self._record = record
+        self._record, self._key = record, parallel.replicate(prng.root(config.seed))
         self._directory = directory
         self._digests = directory / "digests.jsonl"
         self._samples = directory / "samples"
@@ -77,19 +81,19 @@ class Journal:
         self._warnings: list[dict[str, Any]] = manifest.setdefault("warnings", [])
         for row in workdir.read_lines(directory / "metrics.jsonl"):
             self._diagnose(row.pop("step"), row)
-        self._progress = Progress(start, config.steps)
+        self._progress, self._writer = progress, writer
+        progress.begin(start, config.steps)
         self._pending: list[tuple[int, MetricsOfSteps]] = []
         self._sent: collections.deque[MetricsOfSteps] = collections.deque()
         self._last: tuple[int, float] | None = None
         self._began = time.perf_counter()
-        self._writer = concurrent.futures.ThreadPoolExecutor(1, "journal")
         self._large: list[concurrent.futures.Future] = []
+        self._step_of_large = start
         self._error: BaseException | None = None
 
     def close(self) -> None:
-        """Writes what was handed over, then ends the bar and flushes."""
-        self._writer.shutdown()
-        self._progress.close()
+        """Writes what was handed over."""
+        self._submit(lambda: None).result()
         self._metrics.close()
 
     def say(self, line: str) -> None:
@@ -126,7 +130,7 @@ class Journal:
     def draw(self, step: int, state: GANState) -> None:
         """Writes the picture of a state."""
         self._check()
-        self._submit_large(self._draw, step, self._painter.look, state)
+        self._submit_large(self._draw, step, lambda now: self._painter.look(now, self._key), state)
 
     def evaluate(self, step: int, state: GANState) -> None:
         """Scores a state, and keeps it if it is the best."""
@@ -157,10 +161,12 @@ class Journal:
     def _submit_large(
         self, task: Callable[..., None], step: int, take: Callable[[GANState], Any], state: GANState
     ) -> None:
-        """A task on what is taken of a state, one at a time: that holds memory of the devices."""
-        concurrent.futures.wait(self._large)
+        """A task on what is taken of a state, which holds memory: those of one step at a time."""
+        if step != self._step_of_large:
+            concurrent.futures.wait(self._large)
+            self._step_of_large, self._large = step, []
         self._raise_error()
-        self._large = [self._submit(task, step, take(state))]
+        self._large.append(self._submit(task, step, take(state)))
 
     def _write(self, task: Callable[..., None], *arguments: Any) -> None:
         """Runs a task in the writer's thread; after one that failed, none counts."""

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Key
 
-from gan_jax import prng, state
+from gan_jax import state
 from gan_jax.config import Config
 from gan_jax.data import toys
 from gan_jax.report import pictures
@@ -18,11 +18,11 @@ class Painter(NamedTuple):
     """The two halves of a picture: one for the devices, one for the host.
 
     Attributes:
-      look: state -> arrays, dispatched and not waited for.
+      look: (state, root key) -> arrays, dispatched and not waited for; compiled once for all seeds.
       draw: (those arrays in host memory, step) -> picture.
     """
 
-    look: Callable[[state.GANState], dict[str, Array]]
+    look: Callable[[state.GANState, Key[Array, ""]], dict[str, Array]]
     draw: Callable[[dict[str, np.ndarray], int], pictures.Pixels]
 
 
@@ -40,22 +40,22 @@ def make_painter(config: Config, models: state.Models, num_classes: int) -> Pain
     """
     counts = {"gaussian_1d": _POINTS_1D, "ring_2d": _POINTS_2D, "grid_2d": _POINTS_2D}
     count = counts.get(config.dataset.name, config.num_samples)
-    latents = state.fixed_latents(config, prng.root(config.seed), count)
     label = jnp.arange(count, dtype=jnp.int32) % max(num_classes, 1)
 
     @jax.jit
-    def samples(now: state.GANState) -> dict[str, Array]:
+    def samples(now: state.GANState, key: Key[Array, ""]) -> dict[str, Array]:
+        latents = state.fixed_latents(config, key, count)
         variables = {"params": now.ema.params, **now.ema.model_state}
         made = models.generator.apply(variables, latents, label, train=False)
         return {"samples": 2 * made - 1 if config.dataset.pixel_range == "unit" else made}
 
     @jax.jit
-    def densities(now: state.GANState) -> dict[str, Array]:
+    def densities(now: state.GANState, key: Key[Array, ""]) -> dict[str, Array]:
         d, x = now.discriminator, jnp.asarray(_LINE[:, None], jnp.float32)
         logits = models.discriminator.apply(
             {"params": d.params, **d.model_state}, x, jnp.zeros(len(x), jnp.int32), train=False
         )
-        return samples(now) | {"probability": jax.nn.sigmoid(logits)}
+        return samples(now, key) | {"probability": jax.nn.sigmoid(logits)}
 
     def draw_grid(seen: dict[str, np.ndarray], step: int) -> pictures.Pixels:
         del step

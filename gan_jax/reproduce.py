@@ -1,5 +1,6 @@
 """What tells whether two runs are one: digests of their states, and how each was made."""
 
+import functools
 import hashlib
 import os
 import platform
@@ -67,6 +68,7 @@ def _hash(tree: PyTree) -> str:
     return sha.hexdigest()
 
 
+@functools.cache
 def _git_commit() -> str:
     """The commit of the code, '-dirty' where files differ from it; '' outside a checkout."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]

@@ -4,6 +4,7 @@ Both players have one type, so that whatever is done to one reads the same for t
 key is part of it: keys are functions of the seed and `step`.
 """
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import jax
@@ -115,6 +116,25 @@ def init_state(
         generator=generator,
         discriminator=discriminator,
         ema=average,
+        penalty=penalties.init(config.penalty),
+    )
+
+
+def with_numbers(state: GANState, config: Config) -> GANState:
+    """A state before its first step with the traced settings of a config, whichever it had."""
+
+    fields = {field.name for field in dataclasses.fields(Optimizer)}
+
+    def player(now: Player, settings: Optimizer) -> Player:
+        values = now.opt_state.hyperparams
+        own = {name: jnp.float32(getattr(settings, name)) for name in values if name in fields}
+        return now.replace(opt_state=now.opt_state._replace(hyperparams=values | own))
+
+    decay = config.ema.per_step(config.batch_size * config.d_steps)
+    return state.replace(
+        generator=player(state.generator, config.generator.optimizer),
+        discriminator=player(state.discriminator, config.discriminator.optimizer),
+        ema=state.ema.replace(decay=jnp.float32(decay)),
         penalty=penalties.init(config.penalty),
     )
 

@@ -17,7 +17,7 @@ from gan_jax.config import (
     ResNetGenerator,
 )
 from gan_jax.errors import UsageError
-from gan_jax.train import build
+from gan_jax.program import Program
 from support import tiny_config, tiny_mlp_config
 
 PLAIN = {"width": 4, "base": 2, "batch_norm": False}
@@ -127,7 +127,7 @@ FORBIDDEN = {
 def test_what_cannot_be_is_refused_with_the_field_that_says_so(name):
     config, message = FORBIDDEN[name]
     with pytest.raises(UsageError, match=message) as raised:
-        build(config())
+        Program(config())
     assert "\n" not in str(raised.value)
 
 
@@ -146,4 +146,4 @@ def test_what_cannot_be_is_refused_with_the_field_that_says_so(name):
 )
 def test_what_can_be_is_built(changes):
     settings = {"discriminator": DCGAN(**PLAIN, optimizer=Optimizer(learning_rate=1e-3))} | changes
-    build(tiny_config(**settings))
+    Program(tiny_config(**settings))

@@ -1,6 +1,7 @@
 """The record of a run: what is finite, its order on disk, and what a resumed run drops."""
 
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ from gan_jax.checkpoint import Checkpoints
 from gan_jax.errors import Diverged
 from gan_jax.journal import Journal
 from gan_jax.preview import Painter
+from gan_jax.report.progress import Progress
 from gan_jax.state import build_models, init_state
 from support import json_lines, tiny_mlp_config
 
@@ -28,7 +30,7 @@ def metrics(**changes):
     return {name: jnp.float32([changes.get(name, 0.5)]) for name in METRICS}
 
 
-PAINTER = Painter(lambda state: {}, lambda seen, step: np.full((4, 4, 3), 100, np.uint8))
+PAINTER = Painter(lambda state, key: {}, lambda seen, step: np.full((4, 4, 3), 100, np.uint8))
 
 
 @pytest.fixture
@@ -42,12 +44,14 @@ def state():
 def open_journal(tmp_path):
     with contextlib.ExitStack() as stack:
         checkpoints = stack.enter_context(Checkpoints(tmp_path, keep=9))
+        writer = stack.enter_context(ThreadPoolExecutor(1))
 
         def start(step=0):
             manifest = {}
             journal = Journal(
-                tiny_mlp_config(), tmp_path, checkpoints, PAINTER, None, step, manifest
-            )
+                tiny_mlp_config(), tmp_path, checkpoints, PAINTER, None, step, manifest,
+                Progress(), writer,
+            )  # fmt: skip
             stack.callback(journal.close)
             return journal
 

@@ -101,7 +101,7 @@ def test_data_are_exactly_those_of_one_device_and_one_process():
     def global_batches(step, processes, devices):
         rows = batch // processes
         shares = [
-            Plan(3, size, batch, (p * rows, (p + 1) * rows), devices, k).at(step)
+            Plan(size, batch, (p * rows, (p + 1) * rows), devices, k).at(3, step)
             for p in range(processes)
         ]
         return np.concatenate(shares).swapaxes(0, 1).reshape(k, batch)
@@ -152,13 +152,13 @@ def test_the_loop_moves_nothing_between_host_and_devices_unasked():
     models = build_models(config, source.shape, parallel.AXIS)
     look = make_painter(config, models, 0).look
     state = parallel.replicate(init_state(config, models, source.shape, prng.root(0)))
-    items = feed.items(0)
+    items = feed.items(config.seed, 0)
     state, _ = mapped(state, key, feed.constant, next(items))
-    looked, copied = look(state), checkpoint.copy(state)  # compiled: that moves constants
+    looked, copied = look(state, key), checkpoint.copy(state)  # compiled: that moves constants
     with jax.transfer_guard("disallow"):
         for _ in range(3):
             state, metrics = mapped(state, key, feed.constant, next(items))
-        looked, copied = look(state), checkpoint.copy(state)
+        looked, copied = look(state, key), checkpoint.copy(state)
         state, metrics = mapped(state, key, feed.constant, next(items))
         host = jax.device_get((looked, metrics))
         assert checkpoint.to_host(copied).step == 4

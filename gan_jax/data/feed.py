@@ -30,14 +30,14 @@ class Feed(NamedTuple):
 
     Attributes:
       constant: what every step is given, replicated on the devices.
-      items: first step -> what its call and each one after it are given, leaves
+      items: (seed, first step) -> what its call and each one after it are given, leaves
         [devices, steps, ...], spread over the devices.
       assemble: (constant, one step of one device's share of an item) -> its batch, leaves
         [k, B, ...]; pure.
     """
 
     constant: PyTree[Array]
-    items: Callable[[int], Iterator[PyTree[Array]]]
+    items: Callable[[int, int], Iterator[PyTree[Array]]]
     assemble: Callable[[Any, Any], Batch]
 
 
@@ -46,7 +46,6 @@ class Plan:
     """Which examples this process feeds at which step.
 
     Attributes:
-      seed: of the order.
       size: of the data set.
       batch_size: of the global batch.
       rows: [begin, end) of each global batch that this process feeds.
@@ -56,7 +55,6 @@ class Plan:
       steps_per_call: steps that are fed together.
     """
 
-    seed: int
     size: int
     batch_size: int
     rows: tuple[int, int]
@@ -65,47 +63,50 @@ class Plan:
     boost: Boost = dataclasses.field(default_factory=Boost)
     steps_per_call: int = 1
 
-    def at(self, step: int) -> Int32[np.ndarray, "devices k per_device"]:
+    def at(self, seed: int, step: int) -> Int32[np.ndarray, "devices k per_device"]:
         """The examples of a step (0, 1, ...)."""
         begin, end = self.rows
         k, before = self.boost.at(step, self.d_steps), self.boost.before(step, self.d_steps)
         starts = [(before + i) * self.batch_size for i in range(k)]
-        batches = [
-            order.examples(self.seed, self.size, start + begin, start + end) for start in starts
-        ]
+        batches = [order.examples(seed, self.size, start + begin, start + end) for start in starts]
         indices = np.stack(batches).reshape(k, self.devices, -1)
         return np.ascontiguousarray(indices.swapaxes(0, 1))
 
-    def call(self, step: int) -> Int32[np.ndarray, "devices steps k per_device"]:
+    def call(self, seed: int, step: int) -> Int32[np.ndarray, "devices steps k per_device"]:
         """The examples of the steps that begin with this one and share a call."""
-        return np.stack([self.at(step + i) for i in range(self.steps_per_call)], axis=1)
+        return np.stack([self.at(seed, step + i) for i in range(self.steps_per_call)], axis=1)
 
 
 def open_feed(config: Config, source: Source) -> Feed:
     """The feed of a run: resident where the data set fits, streamed where it does not.
 
     Args:
-      config: reads seed, batch_size, d_steps, d_boost and dataset.
+      config: reads batch_size, d_steps, d_boost and dataset.
       source: the data.
     """
     dataset, rows = config.dataset, parallel.batch_rows(config.batch_size)
-    plan = Plan(
-        config.seed, len(source), config.batch_size, rows, parallel.local_devices(),
-        config.d_steps, config.d_boost, config.steps_per_call,
-    )  # fmt: skip
+    plan = plan_of(config, len(source), rows, parallel.local_devices())
     bytes_each = math.prod(source.shape) * (1 if len(source.shape) == 3 else 4)
     if len(source) * bytes_each <= dataset.resident_mb * 1e6:
         return resident(source, plan)
     return streamed(source, plan, dataset.workers)
 
 
+def plan_of(config: Config, size: int, rows: tuple[int, int], devices: int) -> Plan:
+    """The plan of a run for a process that feeds some rows of each batch to some devices."""
+    return Plan(
+        size, config.batch_size, rows, devices, config.d_steps, config.d_boost,
+        config.steps_per_call,
+    )  # fmt: skip
+
+
 def resident(source: Source, plan: Plan) -> Feed:
     """Reads the whole source now; each step gathers its batches on the device."""
 
-    def items(first: int) -> Iterator[Array]:
+    def items(seed: int, first: int) -> Iterator[Array]:
         step = first
         while True:
-            yield parallel.shard(plan.call(step))
+            yield parallel.shard(plan.call(seed, step))
             step += plan.steps_per_call
 
     def gather(constant: Batch, indices: Array) -> Batch:
@@ -117,9 +118,9 @@ def resident(source: Source, plan: Plan) -> Feed:
 def streamed(source: Source, plan: Plan, workers: int) -> Feed:
     """Reads each call's examples shortly before it, by threads or by `workers` processes."""
 
-    def items(first: int) -> Iterator[Batch]:
+    def items(seed: int, first: int) -> Iterator[Batch]:
         steps = grain.MapDataset.range(first, 2**31, plan.steps_per_call)
-        calls = steps.map(_ReadCall(source, plan))
+        calls = steps.map(_ReadCall(source, plan, seed))
         batches = calls.to_iter_dataset(grain.ReadOptions(num_threads=4, prefetch_buffer_size=4))
         if workers:
             options = grain.MultiprocessingOptions(num_workers=workers)
@@ -161,10 +162,11 @@ class _ReadCall(grain.transforms.Map):
 
     source: Source
     plan: Plan
+    seed: int
 
     def map(self, step: int) -> Example:
         """Leaves [devices, steps, k, B, ...]."""
-        indices = self.plan.call(step)
+        indices = self.plan.call(self.seed, step)
         examples = self.source.read(indices.ravel())
         return {
             name: leaf.reshape(*indices.shape, *leaf.shape[1:]) for name, leaf in examples.items()

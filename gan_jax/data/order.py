@@ -23,7 +23,7 @@ def examples(seed: int, size: int, begin: int, end: int) -> Int[np.ndarray, "cou
     return np.concatenate(parts)
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=256)  # two of each run that trains in this process
 def _permutation(seed: int, size: int, epoch: int) -> Int[np.ndarray, "size"]:
     """By sorting random words, which no version of NumPy does otherwise."""
     words = prng.host_bits(seed, "data order", epoch, size)

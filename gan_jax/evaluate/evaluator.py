@@ -21,6 +21,7 @@ from gan_jax.data.sources import Source
 from gan_jax.errors import UsageError, first_line
 from gan_jax.evaluate import subjects, summary
 from gan_jax.evaluate.features import Extractor, open_extractor
+from gan_jax.evaluate.manifold import Manifold
 from gan_jax.evaluate.scores import compare
 from gan_jax.evaluate.subjects import Subject
 from gan_jax.evaluate.summary import Summary, summarize
@@ -39,6 +40,7 @@ class Evaluator:
 
     def __init__(self, config: Config, source: Source):
         self._config, self._source = config, source
+        self._last_truth: tuple[Summary | None, Manifold | None] = (None, None)
 
     def open(self) -> None:
         """Does what the first score would do first, and would be too late to refuse then.
@@ -69,7 +71,7 @@ class Evaluator:
         made = self._summarize(subject)
         most = min(len(real.features), len(made.features)) - 1
         k = min(self._config.eval.neighbours, most)
-        row = compare(real, made, neighbours=k, seed=0)
+        row = compare(real, made, self._truth(real, k), seed=0)
         if self._config.dataset.name in toys.MODES:
             centres, std = toys.MODES[self._config.dataset.name]
             row |= toys.coverage(made.features, centres(), std)._asdict()
@@ -79,6 +81,14 @@ class Evaluator:
             **row,
             "seconds": round(time.perf_counter() - began, 3),
         }
+
+    def _truth(self, real: Summary, k: int) -> Manifold:
+        """Of real features; the last one is kept: finding it takes as long as all the rest."""
+        known, truth = self._last_truth
+        if known is not real or truth.k != k:
+            truth = Manifold(real.features, k)
+            self._last_truth = real, truth
+        return truth
 
     def _protocol(self, subject: Subject, real: int, k: int, part: str) -> str:
         settings, dataset = self._config.eval, self._config.dataset
@@ -90,7 +100,7 @@ class Evaluator:
             f"features={self._extractor.name}",
             f"resize={resized}",
             subject.name,
-            f"seed={self._config.seed}",
+            f"seed={subject.seed}",
             f"real={real}",
             f"kept={settings.kept}",
             f"k={k}",

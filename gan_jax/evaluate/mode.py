@@ -98,7 +98,7 @@ def _score_run(
     for step, folder in places:
         state = initial(key) if folder is None else checkpoint.read(folder, step, template)
         name = which if which in _WORDS and which != "all" else str(step)
-        yield {"step": step, "checkpoint": name} | evaluator.score(samples(state))
+        yield {"step": step, "checkpoint": name} | evaluator.score(samples(state, config.seed))
 
 
 def _find(which: str, directory: pathlib.Path) -> list[tuple[int, pathlib.Path | None]]:

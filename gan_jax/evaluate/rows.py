@@ -5,11 +5,9 @@ import pathlib
 from typing import Any
 
 from gan_jax import workdir
+from gan_jax.config import LESS_IS_BETTER
 
 Row = dict[str, Any]
-
-# Of these metrics less is better, of the others of `config.METRICS` more.
-_LESS_IS_BETTER = ("fid", "kid", "reverse_kl")
 
 
 def append(directory: pathlib.Path, row: Row) -> Row:
@@ -30,7 +28,7 @@ def read(directory: pathlib.Path) -> list[Row]:
 def best(rows: list[Row], metric: str, protocol: str) -> Row | None:
     """The best row of a protocol, of equals the first; None where none has the metric."""
     rated = [row for row in rows if row["protocol"] == protocol and row.get(metric) is not None]
-    sign = -1 if metric in _LESS_IS_BETTER else 1
+    sign = -1 if metric in LESS_IS_BETTER else 1
     return max(rated, key=lambda row: sign * row[metric], default=None)
 
 

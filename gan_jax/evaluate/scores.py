@@ -13,13 +13,14 @@ from gan_jax.evaluate.modes import mode_scores
 from gan_jax.evaluate.summary import Summary
 
 
-def compare(real: Summary, made: Summary, *, neighbours: int, seed: int) -> dict[str, float]:
+def compare(real: Summary, made: Summary, truth: Manifold, *, seed: int) -> dict[str, float]:
     """Scores a set against the real one.
 
     Args:
       real: of the reference.
       made: of the set that is scored.
-      neighbours: k of precision, recall, density and coverage, less than either side has features.
+      truth: of the real features, with the k of precision, recall, density and coverage, which is
+        less than either side has features.
       seed: of KID's subsets.
 
     Returns:
@@ -29,12 +30,11 @@ def compare(real: Summary, made: Summary, *, neighbours: int, seed: int) -> dict
       classes where the extractor has some; "intra_fid" where both sides have labels.
     """
     kid, kid_std = kernel_distance(real.features, made.features, seed=seed)
-    truth, claim = (Manifold(side.features, neighbours) for side in (real, made))
     row = {
         "fid": frechet_distance(real.moments, made.moments),
         "kid": kid,
         "kid_std": kid_std,
-        **manifold.compare(truth, claim)._asdict(),
+        **manifold.compare(truth, Manifold(made.features, truth.k))._asdict(),
         "nearest": nearest_ratio(real.features, made.features),
     }
     if made.inception_score is not None:

@@ -23,27 +23,31 @@ class Subject(NamedTuple):
       count: its examples.
       num_classes: that its labels count; 0: they mean nothing.
       batches: examples at a time -> all of them, in order.
+      seed: of what is random in them.
     """
 
     name: str
     count: int
     num_classes: int
     batches: Callable[[int], Iterator[Example]]
+    seed: int = 0
 
 
-def make_samples(config: Config, models: Models, num_classes: int) -> Callable[[GANState], Subject]:
-    """A state -> what its average G makes, by running statistics, in the bytes of image files.
+def make_samples(
+    config: Config, models: Models, num_classes: int
+) -> Callable[[GANState, int], Subject]:
+    """(state, seed) -> what its average G makes, by running statistics, in bytes as of image files.
 
-    Each example is a function of the run's seed and its number, on any devices and in any batches.
+    Each example is a function of the seed and its number, on any devices and in any batches.
     A conditional G makes the classes in turn.
     """
-    key = prng.stream(prng.root(config.seed), "evaluation latent")
     averaged = config.ema.decay or config.ema.half_life
 
     def label_of(numbers: Int[Array | np.ndarray, "batch"]) -> Array | np.ndarray:
         return numbers % max(num_classes, 1)
 
-    def generate(variables: PyTree, numbers: Int[Array, "batch"]) -> Array:
+    def generate(given: tuple[PyTree, Array], numbers: Int[Array, "batch"]) -> Array:
+        variables, key = given
         z = latents.draw(config.latent, prng.per_example(key, numbers))
         made = models.generator.apply(variables, z, label_of(numbers), train=False)
         if made.ndim == 2:
@@ -53,18 +57,20 @@ def make_samples(config: Config, models: Models, num_classes: int) -> Callable[[
 
     mapped = parallel.map_examples(generate)
 
-    def samples(state: GANState) -> Subject:
+    def samples(state: GANState, seed: int) -> Subject:
         variables = {"params": state.ema.params, **state.ema.model_state}
+        key = prng.stream(prng.root(seed), "evaluation latent")
 
         def batches(size: int) -> Iterator[Example]:
             for numbers in _numbers(config.eval.num_samples, size):
-                yield {"image": mapped(variables, numbers), "label": label_of(numbers)}
+                yield {"image": mapped((variables, key), numbers), "label": label_of(numbers)}
 
         return Subject(
             "ema" if averaged else "live",
             config.eval.num_samples,
             num_classes if config.conditional else 0,
             batches,
+            seed,
         )
 
     return samples

@@ -7,18 +7,16 @@ from tqdm import tqdm
 
 
 class Progress:
-    """A bar where there is a terminal, plain lines where there is none; to be closed at the end.
+    """A bar where there is a terminal, plain lines where there is none; to be closed at the end."""
 
-    Args:
-      start: steps behind the run.
-      steps: steps in all.
-    """
-
-    def __init__(self, start: int, steps: int):
-        self._steps = steps
-        self._done = start
+    def __init__(self):
+        self._done = self._steps = 0
         self._first: tuple[int, float] | None = None
         self._bar = None
+
+    def begin(self, start: int, steps: int) -> None:
+        """At `start` of `steps` steps."""
+        self._done, self._steps = start, steps
         if sys.stderr.isatty():
             self._bar = tqdm(initial=start, total=steps, unit="step", dynamic_ncols=True)
 
@@ -52,6 +50,19 @@ class Progress:
     def say(self, line: str) -> None:
         """Prints a line without disturbing the bar."""
         tqdm.write(line, file=sys.stderr)
+
+
+class Silence(Progress):
+    """Says nothing: of several runs at once, their sweep tells."""
+
+    def begin(self, start: int, steps: int) -> None:
+        """Nothing."""
+
+    def show(self, step: int, values: dict[str, float]) -> None:
+        """Nothing."""
+
+    def say(self, line: str) -> None:
+        """Nothing."""
 
 
 def _clock(seconds: float) -> str:

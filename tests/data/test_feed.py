@@ -11,7 +11,7 @@ from gan_jax.config import Boost, Config, Dataset
 from gan_jax.data import feed, sources
 from gan_jax.data.folder import Folder
 
-PLAN = feed.Plan(seed=1, size=30, batch_size=8, rows=(0, 8), devices=4, d_steps=2)
+PLAN = feed.Plan(size=30, batch_size=8, rows=(0, 8), devices=4, d_steps=2)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def folder(tmp_path_factory):
 
 
 def batches(one_feed, first, count):
-    with contextlib.closing(one_feed.items(first)) as items:
+    with contextlib.closing(one_feed.items(1, first)) as items:
         return [
             np.asarray(one_feed.assemble(one_feed.constant, item)["image"])[:, 0]
             for item in itertools.islice(items, count)
@@ -43,7 +43,7 @@ def test_streamed_and_resident_batches_are_the_same(folder, workers):
 
 def test_batches_hold_the_examples_of_the_plan(folder):
     (batch,) = batches(feed.resident(folder, PLAN), 5, 1)
-    assert np.array_equal(batch[..., 0, 0, 0], 8 * PLAN.at(5))
+    assert np.array_equal(batch[..., 0, 0, 0], 8 * PLAN.at(1, 5))
 
 
 def test_a_feed_goes_on_from_any_step(folder):
@@ -57,7 +57,7 @@ def test_steps_that_share_a_call_have_the_batches_that_they_have_alone(folder, k
     make = {"resident": feed.resident, "streamed": lambda *of: feed.streamed(*of, 0)}[kind]
     alone = batches(make(folder, PLAN), 3, 6)
     together = make(folder, dataclasses.replace(PLAN, steps_per_call=3))
-    with contextlib.closing(together.items(3)) as items:
+    with contextlib.closing(together.items(1, 3)) as items:
         calls = [together.assemble(together.constant, next(items))["image"] for _ in range(2)]
     for call, parts in zip(calls, (alone[:3], alone[3:]), strict=True):
         assert np.array_equal(call, np.stack(parts, axis=1))
@@ -82,7 +82,7 @@ def test_a_damaged_image_met_while_streaming_is_named(tmp_path):
         Image.new("L", (4, 4)).save(tmp_path / f"{number}.png")
     (tmp_path / "2.png").write_bytes(b"\x89PNG")
     source = Folder(str(tmp_path), 4, 1)
-    plan = feed.Plan(seed=0, size=4, batch_size=4, rows=(0, 4), devices=4, d_steps=1)
+    plan = feed.Plan(size=4, batch_size=4, rows=(0, 4), devices=4, d_steps=1)
     with pytest.raises(Exception, match=r"2\.png: truncated or damaged"):
         batches(feed.streamed(source, plan, 0), 0, 1)
 
@@ -94,11 +94,9 @@ def test_sources_in_memory_are_not_copied():
 
 def test_boosted_steps_have_more_updates_and_no_example_is_skipped_or_repeated():
     boost = Boost(d_steps=5, first=2, every=4)
-    plan = feed.Plan(
-        seed=0, size=64, batch_size=2, rows=(0, 2), devices=1, d_steps=2, boost=boost
-    )  # fmt: skip
-    shapes = [plan.at(step).shape[1] for step in range(10)]
+    plan = feed.Plan(size=64, batch_size=2, rows=(0, 2), devices=1, d_steps=2, boost=boost)
+    shapes = [plan.at(0, step).shape[1] for step in range(10)]
     assert shapes == [5, 5, 2, 2, 5, 2, 2, 2, 5, 2]
     assert [boost.before(step, 2) for step in range(4)] == [0, 5, 10, 12]
-    seen = np.concatenate([plan.at(step).ravel() for step in range(10)])
+    seen = np.concatenate([plan.at(0, step).ravel() for step in range(10)])
     assert sorted(seen.tolist()) == list(range(64))[: len(seen)]

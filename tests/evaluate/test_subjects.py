@@ -16,7 +16,7 @@ def sampler(config):
     source = open_source(config.dataset)
     models = build_models(config, source.shape, parallel.AXIS, source.num_classes)
     state = jax.jit(lambda key: init_state(config, models, source.shape, key))(prng.root(0))
-    return models, state, subjects.make_samples(config, models, source.num_classes)(state)
+    return models, state, subjects.make_samples(config, models, source.num_classes)(state, 0)
 
 
 def gathered(subject, size):

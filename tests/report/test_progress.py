@@ -16,7 +16,8 @@ VALUES = {
 
 
 def report():
-    with contextlib.closing(Progress(10, 100)) as progress:
+    with contextlib.closing(Progress()) as progress:
+        progress.begin(10, 100)
         progress.say("hello")
         progress.show(20, VALUES)
         progress.show(100, VALUES)

@@ -1,0 +1,220 @@
+"""One run, open in its directory: what it goes on from, and when what of it is written."""
+
+import contextlib
+import pathlib
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jax
+
+from gan_jax import checkpoint, parallel, reproduce, workdir
+from gan_jax.config import Config, as_dict
+from gan_jax.data.folder import Folder
+from gan_jax.data.sources import Source
+from gan_jax.errors import Diverged, Pruned, Stopped, UsageError
+from gan_jax.evaluate.record import Record
+from gan_jax.journal import Journal, MetricsOfSteps
+from gan_jax.program import Program
+from gan_jax.report.progress import Progress
+from gan_jax.state import GANState
+
+
+class Session:
+    """A run that is trained now; made by `open_session`.
+
+    Attributes:
+      config: the run's.
+      directory: where it is.
+      start: steps behind it when it was opened.
+      journal: writes its record.
+    """
+
+    def __init__(
+        self, config: Config, directory: pathlib.Path, state: GANState, start: int, journal: Journal
+    ):
+        self.config, self.directory, self.start, self.journal = config, directory, start, journal
+        self._state: GANState | None = state
+        self._saved = start
+        names = ("log_every", "sample_every", "checkpoint_every", "eval_every")
+        self._intervals = [every for name in names if (every := getattr(config, name))]
+
+    def take_state(self) -> GANState:
+        """The state that the run goes on from, drawn if it is the first; to be taken once."""
+        state = parallel.replicate(self._state)
+        self._state = None
+        if self.start == 0:
+            self.journal.draw(0, state)
+        return state
+
+    def next_due(self, step: int) -> int:
+        """The first step after this one at which something is written."""
+        return min([self.config.steps, *((step // every + 1) * every for every in self._intervals)])
+
+    def add(self, step: int, metrics: MetricsOfSteps) -> None:
+        """Takes the metrics of the steps up to this one.
+
+        Raises:
+          Diverged: if something that was handed over earlier is not finite; so does `keep`.
+        """
+        self.journal.add(step, metrics)
+
+    def keep(self, step: int, state: GANState) -> None:
+        """Writes what is due after a step whose metrics were added.
+
+        Args:
+          step: the one behind the state.
+          state: on the devices; what is kept of it is copied.
+        """
+        config, journal = self.config, self.journal
+        last = step == config.steps
+        if last or _due(step, config.log_every):
+            journal.log(state)
+        if last or _due(step, config.sample_every):
+            journal.draw(step, state)
+        if config.eval_every and (last or _due(step, config.eval_every)):
+            journal.evaluate(step, state)
+        if last or _due(step, config.checkpoint_every):
+            self._save(step, state)
+
+    def stop(self, step: int, state: GANState, signal: str) -> Stopped:
+        """Saves the state before the last step; returns what to raise."""
+        self._save(step, state)
+        self.journal.settle()
+        return Stopped(
+            f"stopped by {signal} at step {step}, saved; run the same command to continue"
+        )
+
+    def _save(self, step: int, state: GANState) -> None:
+        if step != self._saved:
+            self.journal.save(step, state)
+        self._saved = step
+
+
+@contextlib.contextmanager
+def open_session(
+    program: Program,
+    config: Config,
+    path: str,
+    progress: Progress,
+    writer: ThreadPoolExecutor | None = None,
+) -> Iterator[Session]:
+    """Opens the directory of a run to train there, and closes it with how that ended.
+
+    Args:
+      program: one that serves the config.
+      config: the run's.
+      path: the run's directory; made if need be.
+      progress: tells the person at the terminal; closed with the session.
+      writer: one thread, which several runs may share; None: one of its own.
+
+    Raises:
+      UsageError: if config, data or directory are not usable. What the directory holds is left as
+        it is, unless an image proves damaged when a streamed run comes to it.
+    """
+    with contextlib.ExitStack() as stack:
+        directory = stack.enter_context(workdir.claim(path, config))
+        program.check(config)
+        _check_apart(program.source, directory)
+        _ = program.feed  # a data set that cannot be read is refused before anything is written
+        checkpoints = stack.enter_context(checkpoint.Checkpoints(directory, config.checkpoint_keep))
+        state = checkpoints.restore(program.template())
+        start = 0 if state is None else int(state.step)
+        manifest = stack.enter_context(_manifest(config, program.source, directory, start))
+        state = program.start(config) if state is None else state
+        record = _record(program, config, directory, start, stack)
+        if writer is None:
+            writer = stack.enter_context(ThreadPoolExecutor(1, "journal"))
+        stack.callback(progress.close)
+        journal = Journal(
+            config, directory, checkpoints, program.painter, record, start, manifest, progress,
+            writer,
+        )  # fmt: skip
+        stack.callback(journal.close)
+        journal.say(_greeting(config, directory, start))
+        yield Session(config, directory, state, start, journal)
+
+
+def _record(
+    program: Program,
+    config: Config,
+    directory: pathlib.Path,
+    start: int,
+    stack: contextlib.ExitStack,
+) -> Record | None:
+    """How the run is scored; what that takes is opened here, so that it is refused here."""
+    if not config.eval_every:
+        return None
+    program.evaluator.open()
+    best = stack.enter_context(checkpoint.Checkpoints(directory, 1, "best"))
+
+    def score(state: GANState) -> dict[str, Any]:
+        return program.evaluator.score(program.samples(state, config.seed))
+
+    return Record(directory, start, config.eval.best, best, score)
+
+
+def _due(step: int, every: int) -> bool:
+    return every > 0 and step % every == 0
+
+
+def _check_apart(source: Source, directory: pathlib.Path) -> None:
+    """A run inside its own folder of images would train on its own pictures."""
+    if isinstance(source, Folder) and directory.resolve().is_relative_to(source.path.resolve()):
+        raise UsageError(
+            f"--workdir={directory}: lies in the folder of images that it trains on, {source.path};"
+            " name a directory outside it"
+        )
+
+
+@contextlib.contextmanager
+def _manifest(
+    config: Config, source: Source, directory: pathlib.Path, start: int
+) -> Iterator[dict[str, Any]]:
+    """manifest.json: how the run is made, how it ended, and the same of its earlier sessions.
+
+    Raises:
+      UsageError: if the run cannot be continued, by what the last session's manifest says.
+    """
+    path = directory / "manifest.json"
+    before = workdir.read_json(path)
+    data = {"examples": len(source), "sha256": source.fingerprint()}
+    if start > config.steps:
+        raise UsageError(
+            f"config.steps={config.steps}: the run in {directory} has {start} steps behind it; "
+            f"give at least as many"
+        )
+    if start and before.get("data", data) != data:
+        raise UsageError(
+            f"config.dataset.name: the data are not those that the run in {directory} began with "
+            f"({before['data']['examples']} examples then, {data['examples']} now, or others); "
+            "bring them back, or name another directory"
+        )
+    workdir.write_json(directory / "config.json", as_dict(config))
+    began = time.perf_counter()
+    earlier = [*before.pop("earlier", []), before] if before else []
+    values = {"status": "running", "step": start, **reproduce.manifest(config.seed)}
+    values |= {"data": data, "earlier": earlier}
+    workdir.write_json(path, values)
+    endings = {Stopped: "stopped", Diverged: "diverged", Pruned: "pruned"}
+    status = "done"
+    try:
+        yield values
+    except BaseException as error:
+        status = endings.get(type(error), "failed")
+        raise
+    finally:
+        values |= {"status": status, "wall_seconds": round(time.perf_counter() - began, 3)}
+        workdir.write_json(path, values)
+
+
+def _greeting(config: Config, directory: pathlib.Path, start: int) -> str:
+    goes = "starts"
+    if start:
+        goes = f"continues at step {start}" if start < config.steps else f"has its steps: {start}"
+    return (
+        f"{config.dataset.name}: {config.loss}, batch {config.batch_size}, k {config.d_steps}, "
+        f"{jax.device_count()} x {jax.devices()[0].device_kind}; {goes} of {config.steps}; "
+        f"{directory}"
+    )
