@@ -139,6 +139,10 @@ class Trainer:
             self._state, metrics = self._call(self._state, self._key, (), self._batch)
         jax.block_until_ready(metrics)
 
+    def program(self) -> str:
+        """The text of the compiled program of a call."""
+        return self._call.lower(self._state, self._key, (), self._batch).compile().as_text()
+
 
 def alone(case: Case) -> tuple[Any, ...]:
     """The step of a case on one device, without parallelism, and what it is called with."""

@@ -3,6 +3,7 @@
 import jax
 from jaxtyping import Array, Float, Key
 
+from gan_jax import prng
 from gan_jax.config import Latent
 
 
@@ -25,4 +26,4 @@ def draw(
             return jax.random.truncated_normal(key, -truncation, truncation, (latent.dim,))
         return jax.random.normal(key, (latent.dim,))
 
-    return jax.vmap(one)(keys)
+    return jax.vmap(one)(prng.inline(keys))

@@ -65,6 +65,19 @@ def test_a_benchmark_prints_a_table_and_writes_what_it_says(tmp_path):
     assert result["ratio"] is None
 
 
+def test_the_operations_of_a_step_add_up_to_it():
+    ended = run("benchmarks.operations", "--model=mlp", "--steps=10", "--rows=100")
+    assert ended.returncode == 0, ended.stderr
+    table = [line.split("|")[1:-1] for line in ended.stdout.splitlines() if line[:1] == "|"][2:]
+    rows = {label.strip(): [cell.strip() for cell in cells] for label, *cells in table}
+    *parts, whole = (int(cells[1]) for cells in rows.values())
+    assert sum(parts) == pytest.approx(whole, rel=0.05)
+    times, _, _, floor = rows["dot [128, 784] x [784, 128], Discriminator forward"]
+    assert times == "3.0"
+    assert int(floor) > 0
+    assert rows["random numbers, latents.draw"][0] == "2.0"
+
+
 @pytest.mark.skipif(importlib.util.find_spec("torch") is not None, reason="PyTorch is installed")
 def test_a_missing_pytorch_is_named():
     ended = run("benchmarks.step", "--model=mlp", "--peer=torch", "--variants=eager")

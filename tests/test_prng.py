@@ -1,4 +1,5 @@
 import pathlib
+import zlib
 
 import jax
 import jax.numpy as jnp
@@ -77,3 +78,26 @@ def test_no_other_file_derives_a_key():
     for path in package.rglob("*.py"):
         if path.name not in ("prng.py", "kernel_distance.py"):
             assert not [word for word in words if word in path.read_text()], path
+
+
+def test_keys_and_draws_are_those_of_jax_bit_for_bit():
+    for seed in (0, 2**31 - 1):
+        for index in (0, 1, 2**32 - 1):
+            key = jax.random.key(seed, impl="threefry2x32")
+            for number in (zlib.crc32(b"latent"), index):
+                key = jax.random.fold_in(key, number)
+            theirs = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(3))
+            ours = prng.per_example(
+                prng.stream(prng.root(seed), "latent", index), jnp.arange(3, dtype=jnp.int32)
+            )
+            for draw in (
+                jax.random.key_data,
+                lambda key: jax.random.key_data(jax.random.split(key, 3)),
+                lambda key: jax.random.bits(key, (2, 5)),
+                lambda key: jax.random.bits(key, (7,), jnp.uint8),
+                lambda key: jax.random.normal(key, (9,)),
+                jax.random.bernoulli,
+            ):
+                expected = jax.vmap(draw)(theirs)
+                assert np.array_equal(jax.vmap(draw)(ours), expected)
+                assert np.array_equal(jax.vmap(draw)(prng.inline(ours)), expected)
