@@ -8,6 +8,9 @@ Modes (--mode):
   evaluate  scores a checkpoint of the run that --workdir holds: --checkpoint=latest | best | all |
             STEP, or what bounds it: real (one half of the data against the other) | noise; or the
             images of --images=DIR against the data. Adds to eval.jsonl
+  sweep     works on the experiment's get_sweep(), in sweeps/EXPERIMENT or --workdir; any number of
+            such processes may, with one --storage (a URL of Optuna's; default: a file there) and
+            one --study. --population=N runs train side by side; --trials=N in place of its own
   prepare   downloads and prepares the experiment's TFDS data set, once
 
 Exit codes: 0 done; 2 wrong usage or config, one line says what; 3 diverged, the checkpoints before
@@ -24,13 +27,29 @@ _CONFIG = config_flags.DEFINE_config_file("config", None, "experiment file")
 _MODE = flags.DEFINE_string("mode", "train", "what to do: " + " | ".join(command.MODES))
 _WORKDIR = flags.DEFINE_string("workdir", "", "the run's directory; empty: runs/EXPERIMENT")
 _CHECKPOINT = flags.DEFINE_string("checkpoint", "latest", "what is evaluated")
+_TRIALS = flags.DEFINE_integer("trials", 0, "trials of a sweep; 0: its own number", lower_bound=0)
+_POPULATION = flags.DEFINE_integer(
+    "population", 0, "runs that train side by side; 0: as many as fit", lower_bound=0
+)
+_STORAGE = flags.DEFINE_string("storage", "", "where a sweep's study is kept: a URL of Optuna's")
+_STUDY = flags.DEFINE_string("study", "", "the sweep's name in its storage; empty: EXPERIMENT")
 _IMAGES = flags.DEFINE_string("images", "", "a directory or a zip of images to evaluate")
 
 
 def main(argv: list[str]) -> None:
     """Runs the mode that the flags name."""
-    request = command.Request(_CONFIG.value, _WORKDIR.value, _CHECKPOINT.value, _IMAGES.value)
-    command.run(_MODE.value, request, command.experiment_of(argv))
+    request = command.Request(
+        config=_CONFIG.value,
+        workdir=_WORKDIR.value,
+        checkpoint=_CHECKPOINT.value,
+        images=_IMAGES.value,
+        experiment=command.experiment_of(argv) or "",
+        trials=_TRIALS.value,
+        population=_POPULATION.value,
+        storage=_STORAGE.value,
+        study=_STUDY.value,
+    )
+    command.run(_MODE.value, request)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ legible in the final grid; a support vector machine trained on the real digits g
 """
 
 from gan_jax.config import DCGAN, Config, Dataset, Ema, Latent, Optimizer
+from gan_jax.sweep.space import Choice, Halving, LogUniform, Sweep, Uniform
 
 
 def get_config() -> Config:
@@ -26,4 +27,20 @@ def get_config() -> Config:
         generator=network(),
         discriminator=network(),
         ema=Ema(decay=0.999),
+    )
+
+
+def get_sweep() -> Sweep:
+    """Learning rates, b1 and the loss; docs/sweeps.md shows what came of it."""
+    players = ("generator", "discriminator")
+    return Sweep(
+        space={
+            **{f"{player}.optimizer.learning_rate": LogUniform(5e-5, 5e-3) for player in players},
+            "b1": Uniform(0.0, 0.9, fields=tuple(f"{player}.optimizer.b1" for player in players)),
+            "loss": Choice(("non_saturating", "hinge", "least_squares")),
+        },
+        metric="fid",
+        trials=48,
+        repeat=3,
+        pruning=Halving(first=250),
     )

@@ -1,18 +1,20 @@
 """The command line's manners: every mistake in it is answered in one line that says what to do."""
 
+import dataclasses
 import importlib.util
 import logging
 import pathlib
 import re
 import sys
 from collections.abc import Callable
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from absl import flags
 from absl import logging as absl_logging
 
 from gan_jax.config import Config, describe, nearest, pick, validate, walk
 from gan_jax.errors import GanJaxError, UsageError, first_line
+from gan_jax.sweep.space import Sweep
 
 
 class Request(NamedTuple):
@@ -23,12 +25,22 @@ class Request(NamedTuple):
       workdir: the run's directory; empty where there is none.
       checkpoint: latest | best | all | STEP | real | noise.
       images: a directory or a zip of images; empty: none.
+      experiment: the experiment's file, with ":VARIANT" where one is meant; empty where none is.
+      trials: of a sweep; 0: as many as it says.
+      population: runs of a sweep that train side by side; 0: as many as fit.
+      storage: a URL of Optuna's; empty: a file in the work directory.
+      study: the name of a sweep in its storage; empty: that of the experiment.
     """
 
     config: Config | None
     workdir: str
     checkpoint: str = "latest"
     images: str = ""
+    experiment: str = ""
+    trials: int = 0
+    population: int = 0
+    storage: str = ""
+    study: str = ""
 
 
 def train(request: Request) -> None:
@@ -51,6 +63,23 @@ def evaluate(request: Request) -> None:
     mode.evaluate(request.config, request.workdir, request.checkpoint, request.images)
 
 
+def sweep(request: Request) -> None:
+    """Works on the experiment's sweep."""
+    from gan_jax import startup
+
+    startup.prepare()
+    from gan_jax.sweep import mode
+
+    search = load_sweep(request.experiment)
+    if request.trials:
+        search = dataclasses.replace(search, trials=request.trials)
+    mode.sweep(
+        request.config, search, request.workdir, places=request.population,
+        storage=request.storage, name=request.study or _name(request.experiment),
+        experiment=request.experiment,
+    )  # fmt: skip
+
+
 def prepare(request: Request) -> None:
     """Downloads and prepares the config's TFDS data set."""
     from gan_jax.data import tfds
@@ -69,6 +98,7 @@ def prepare(request: Request) -> None:
 MODES: dict[str, Callable[[Request], None]] = {
     "train": train,
     "evaluate": evaluate,
+    "sweep": sweep,
     "prepare": prepare,
 }
 # These know what to do by the run's own config.json.
@@ -101,14 +131,13 @@ def parser(usage: str) -> Callable[[list[str]], list[str]]:
     return parse
 
 
-def run(mode: str, request: Request, experiment: str | None) -> None:
+def run(mode: str, request: Request) -> None:
     """Runs a mode and ends the process with the exit code that its outcome has.
 
     Args:
       mode: a name in `MODES`.
       request: what is asked of it; without a workdir it is runs/EXPERIMENT or
-        runs/EXPERIMENT-VARIANT, where --config was given.
-      experiment: the experiment's file, with ":VARIANT" where one is meant.
+        runs/EXPERIMENT-VARIANT, where --config was given, and of a sweep sweeps/ in place of runs/.
     """
     try:
         action = pick(MODES, mode, "--mode")
@@ -116,9 +145,9 @@ def run(mode: str, request: Request, experiment: str | None) -> None:
             raise UsageError(f"--config: missing; name an experiment file, {_experiments()}")
         if request.config is not None:
             validate(request.config)
-            file, variant = _split(experiment)
-            name = "-".join(filter(None, (pathlib.Path(file).stem, variant)))
-            request = request._replace(workdir=request.workdir or f"runs/{name}")
+            folder = "sweeps" if mode == "sweep" else "runs"
+            usual = f"{folder}/{_name(request.experiment)}"
+            request = request._replace(workdir=request.workdir or usual)
         action(request)
     except GanJaxError as error:
         _fail(error)
@@ -182,6 +211,22 @@ def _check_overrides(argv: list[str]) -> None:
 
 def load(path: str) -> Config:
     """The config of an experiment file, or of its variant, before overrides."""
+    config = _call(path, "get_config")
+    if not isinstance(config, Config):
+        raise UsageError(f"--config={path}: get_config() returns {type(config)}, not a Config")
+    return config
+
+
+def load_sweep(path: str) -> Sweep:
+    """The sweep of an experiment file, or of its variant."""
+    sweep = _call(path, "get_sweep")
+    if not isinstance(sweep, Sweep):
+        raise UsageError(f"--config={path}: get_sweep() returns {type(sweep)}, not a Sweep")
+    return sweep
+
+
+def _call(path: str, function: str) -> Any:
+    """What a function of an experiment file returns."""
     file, variant = _split(path)
     if not pathlib.Path(file).is_file():
         hint = nearest(file, _experiment_files())
@@ -199,14 +244,19 @@ def load(path: str) -> Config:
         if variant and variant not in variants:
             listed = f"has {' | '.join(variants)}" if variants else "has no variants"
             raise UsageError(f"{file} {listed}{nearest(variant, variants)}")
-        config = module.get_config(variant) if variant else module.get_config()
+        if not hasattr(module, function):
+            raise UsageError(f"the file has no {function}()")
+        return getattr(module, function)(*filter(None, [variant]))
     except UsageError as error:
         raise UsageError(f"--config={path}: {error}") from error
     except Exception as error:  # the file is the user's: it may raise anything
         raise UsageError(f"--config={path}: {type(error).__name__}: {first_line(error)}") from error
-    if not isinstance(config, Config):
-        raise UsageError(f"--config={path}: get_config() returns {type(config)}, not a Config")
-    return config
+
+
+def _name(experiment: str) -> str:
+    """EXPERIMENT or EXPERIMENT-VARIANT."""
+    file, variant = _split(experiment)
+    return "-".join(filter(None, (pathlib.Path(file).stem, variant)))
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -1,0 +1,1 @@
+"""Sweeps: what may vary, populations that train as one program, studies over many machines."""

@@ -1,0 +1,213 @@
+"""launch.py --mode=sweep as a user runs it: real processes, real kills, what is left behind."""
+
+import csv
+import json
+import random
+import shlex
+import signal
+import time
+
+import pytest
+
+from gan_jax.config import from_dict
+from support import json_lines, kill
+
+EXPERIMENT = """
+from gan_jax.config import MLP, Config, Dataset, Latent
+from gan_jax.sweep.space import Choice, Halving, LogUniform, Sweep
+
+def get_config():
+    config = Config(
+        steps=60, batch_size=16, dataset=Dataset(name="ring_2d"), latent=Latent(dim=2),
+        generator=MLP(hidden=(16,)), discriminator=MLP(hidden=(16,)),
+        log_every=20, sample_every=0, checkpoint_every=20, eval_every=20,
+    )
+    config.eval.num_samples = config.eval.kept = 100
+    return config
+
+def get_sweep():
+    players = ("generator", "discriminator")
+    fields = tuple(f"{player}.optimizer.learning_rate" for player in players)
+    space = {"rate": SPACE, "loss": Choice(("non_saturating", "hinge"))}
+    return Sweep(space, sampler="random", OPTIONS)
+"""
+SPACE = "LogUniform(1e-4, 1e-2, fields=fields)"
+# What a trial came to, whoever made it and how often it was interrupted.
+RESULT = ("trial", "phase", "status", "value", "seeds", "step", "rate", "loss", "d_loss", "fid")
+
+
+@pytest.fixture(scope="module")
+def sweep(launch, tmp_path_factory):
+    """Runs the sweep of an experiment: (options, space, name of the directory) -> arguments."""
+    folder = tmp_path_factory.mktemp("sweeps")
+
+    def arguments(options, name, space=SPACE):
+        file = folder / f"{name}.py"
+        file.write_text(EXPERIMENT.replace("OPTIONS", options).replace("SPACE", space))
+        return ("--mode=sweep", f"--config={file}", f"--workdir={folder / name}"), folder / name
+
+    return arguments
+
+
+def table(directory):
+    with (directory / "trials.csv").open() as file:
+        return [{name: row[name] for name in RESULT} for row in csv.DictReader(file)]
+
+
+PLAIN = "trials=6, repeat=2"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(launch, sweep):
+    arguments, directory = sweep(PLAIN, "undisturbed")
+    ended = launch(*arguments, "--population=3")
+    assert ended.returncode == 0, ended.stderr
+    return arguments, directory, ended
+
+
+def test_a_sweep_ends_with_its_table_its_page_and_the_config_of_the_best(undisturbed):
+    _, directory, ended = undisturbed
+    found = table(directory)
+    assert [row["phase"] for row in found] == ["wide"] * 6 + ["repeat"] * 2
+    assert {row["status"] for row in found} == {"done"}
+    assert [row["seeds"] for row in found] == ["0"] * 6 + ["1", "2"]
+    best = min(found[:6], key=lambda row: float(row["value"]))
+    assert [row["rate"] for row in found[6:]] == [best["rate"]] * 2
+    assert f"best: trial {best['trial']}, fid" in ended.stderr
+    assert "with seeds of its own" in ended.stderr
+    config = from_dict(json.loads((directory / "best_config.json").read_text()))
+    assert config.generator.optimizer.learning_rate == float(best["rate"])
+    assert config.loss == best["loss"]
+    page = (directory / "sweep.html").read_text()
+    assert "8 done" in " ".join(page.replace("<b>", "").replace("</b>", "").split())
+
+
+def test_a_trial_is_a_run_of_its_own(undisturbed):
+    _, directory, _ = undisturbed
+    run = directory / "trials" / "0003"
+    assert json.loads((run / "manifest.json").read_text())["status"] == "done"
+    assert [row["step"] for row in json_lines(run / "eval.jsonl")] == [20, 40, 60]
+    assert [row["step"] for row in json_lines(run / "digests.jsonl")] == [20, 40, 60]
+    assert (run / "samples" / "step_00000060.png").exists()
+
+
+def test_the_command_that_is_named_trains_the_winner(launch, undisturbed, tmp_path):
+    _, directory, said = undisturbed
+    _, program, *arguments = shlex.split(said.stderr.splitlines()[-1])
+    assert program == "launch.py"
+    ended = launch(*arguments, f"--workdir={tmp_path / 'run'}")
+    assert ended.returncode == 0, ended.stderr
+    best = min(table(directory)[:6], key=lambda row: float(row["value"]))
+    trial = directory / "trials" / f"{int(best['trial']):04d}"
+    assert json_lines(tmp_path / "run" / "digests.jsonl") == json_lines(trial / "digests.jsonl")
+
+
+def test_the_same_command_after_the_end_trains_nothing(launch, undisturbed):
+    arguments, directory, _ = undisturbed
+    before = {path: path.stat().st_mtime_ns for path in directory.glob("trials/*/metrics.jsonl")}
+    ended = launch(*arguments)
+    assert ended.returncode == 0
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_a_sweep_killed_at_any_time_goes_on_and_ends_the_same(launch, sweep, undisturbed):
+    arguments, directory = sweep(PLAIN, "killed")
+    moments = random.Random(0)
+    for _ in range(4):
+        process = launch.start(*arguments, "--population=3")
+        time.sleep(moments.uniform(3, 8))
+        kill(process)
+    ended = launch(*arguments, "--population=3")
+    assert ended.returncode == 0, ended.stderr
+    assert table(directory) == table(undisturbed[1])
+    for trial in range(8):
+        digests = [
+            json_lines(folder / "trials" / f"{trial:04d}" / "digests.jsonl")
+            for folder in (directory, undisturbed[1])
+        ]
+        assert digests[0] == digests[1]
+
+
+def test_two_workers_share_a_sweep_also_when_one_is_killed(launch, sweep, undisturbed):
+    arguments, directory = sweep(PLAIN, "shared")
+    workers = [launch.start(*arguments, "--population=2") for _ in range(3)]
+    time.sleep(7)
+    kill(workers[0])
+    for worker in workers[1:]:
+        _, said = worker.communicate()
+        assert worker.returncode == 0, said
+    assert table(directory) == table(undisturbed[1])
+    manifests = directory.glob("trials/*/manifest.json")
+    statuses = [json.loads(path.read_text())["status"] for path in manifests]
+    assert statuses == ["done"] * 8
+
+
+def test_a_worker_that_is_asked_to_stop_saves_and_gives_back(launch, sweep):
+    arguments, directory = sweep("trials=2", "stopped")
+    arguments = (*arguments, "--config.steps=20000", "--config.checkpoint_every=0")
+    arguments += ("--config.eval_every=20000",)
+    process = launch.start(*arguments)
+    deadline = time.monotonic() + 60
+    while not list(directory.glob("trials/*/metrics.jsonl")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    time.sleep(1)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate()
+    assert process.returncode == 75
+    assert "error: stopped by SIGTERM, saved; run the same command to continue" in said
+    steps = {
+        path.parent.name: json.loads(path.read_text())["step"]
+        for path in directory.glob("trials/*/manifest.json")
+    }
+    assert all(0 < step < 20000 for step in steps.values())
+    for name, step in steps.items():
+        (digest,) = json_lines(directory / "trials" / name / "digests.jsonl")
+        assert digest["step"] == step
+
+
+def test_a_trial_that_diverges_stays_in_the_table_and_stops_no_other(launch, sweep):
+    space = "Choice((1e-3, 1e38), fields=fields)"
+    arguments, directory = sweep("trials=6", "diverging", space)
+    ended = launch(*arguments)
+    assert ended.returncode == 0, ended.stderr
+    found = table(directory)
+    assert {(row["rate"], row["status"]) for row in found} == {
+        ("0.001", "done"), ("1e+38", "diverged")
+    }  # fmt: skip
+    assert "diverged: " in (directory / "trials.csv").read_text()
+
+
+def test_a_trial_whose_config_makes_no_sense_fails_alone(launch, sweep):
+    """Wasserstein without a Lipschitz D is refused by the mathematics, not by its type."""
+    arguments, directory = sweep("trials=6", "failing", SPACE)
+    file = directory.with_suffix(".py")
+    file.write_text(file.read_text().replace('"hinge"', '"wasserstein"'))
+    ended = launch(*arguments)
+    assert ended.returncode == 0, ended.stderr
+    assert {(row["loss"], row["status"]) for row in table(directory)} == {
+        ("non_saturating", "done"), ("wasserstein", "failed")
+    }  # fmt: skip
+    assert "has no minimum unless D is Lipschitz" in (directory / "trials.csv").read_text()
+
+
+MISTAKES = {
+    "no sweep": (("--config=experiments/gaussian_1d.py",), "the file has no get_sweep()"),
+    "another sweep": ((), "holds another sweep"),
+    "another config": (("--config.batch_size=32",), "batch_size: saved 16, now 32"),
+    "a storage that is none": (("--storage=nosql://x",), "--storage=nosql://x: cannot be opened"),
+    "no number": (("--population=many",), "population"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_gets_one_line_and_exit_2(launch, sweep, undisturbed, tmp_path, name):
+    arguments, directory = undisturbed[:2]
+    more, said = MISTAKES[name]
+    if name == "another sweep":
+        other, _ = sweep("trials=6, repeat=2, seeds=2", "other")
+        arguments = (other[0], other[1], f"--workdir={directory}", "--study=undisturbed")
+    ended = launch(*arguments, *more)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: ")
+    assert ended.stderr.count("\n") == 1
+    assert said in ended.stderr
