@@ -76,7 +76,7 @@ def sweep(request: Request) -> None:
     mode.sweep(
         request.config, search, request.workdir, places=request.population,
         storage=request.storage, name=request.study or _name(request.experiment),
-        experiment=request.experiment,
+        experiment=request.experiment, original=load(request.experiment),
     )  # fmt: skip
 
 

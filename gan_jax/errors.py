@@ -18,6 +18,10 @@ class UsageError(GanJaxError):
     exit_code = 2
 
 
+class InUse(UsageError):
+    """Another process trains in the run's directory."""
+
+
 class Diverged(GanJaxError):
     """A loss, a gradient or the state is no longer finite; what was saved before it is kept."""
 

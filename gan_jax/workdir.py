@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gan_jax.config import Config, differences
-from gan_jax.errors import UsageError
+from gan_jax.errors import InUse, UsageError
 
 
 @contextlib.contextmanager
@@ -91,7 +91,7 @@ def _locked(workdir: pathlib.Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise UsageError(
+            raise InUse(
                 f"--workdir={workdir}: another process trains there; wait for it, or name another "
                 "directory"
             ) from error

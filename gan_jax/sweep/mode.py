@@ -8,6 +8,7 @@ next.
 import contextlib
 import dataclasses
 import fcntl
+import functools
 import json
 import math
 import os
@@ -16,13 +17,13 @@ import shlex
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from gan_jax import workdir
 from gan_jax.config import Config, as_dict, differences
-from gan_jax.errors import Diverged, Pruned, Stopped, UsageError, first_line
+from gan_jax.errors import Diverged, InUse, Pruned, Stopped, UsageError, first_line
 from gan_jax.evaluate import rows
 from gan_jax.program import Program, static_part
 from gan_jax.stopping import StopSignals
@@ -46,7 +47,8 @@ def sweep(
     places: int = 0,
     storage: str = "",
     name: str = "sweep",
-    experiment: str = "EXPERIMENT",
+    experiment: str,
+    original: Config,
 ) -> None:
     """Works on a sweep until all of its trials have ended.
 
@@ -58,6 +60,7 @@ def sweep(
       storage: a URL of Optuna's; empty: a file in the directory.
       name: of the study in it.
       experiment: for the command that trains the winner.
+      original: what the experiment says before anything is overridden.
 
     Raises:
       UsageError: if the sweep, the config, the data, the directory or the storage is not usable.
@@ -77,7 +80,8 @@ def sweep(
         ) from error
     with StopSignals() as signals, study:
         _agree(study, search, config)
-        Worker(config, search, program, directory, places, study, signals, experiment).run()
+        command = functools.partial(_command, experiment, original)
+        Worker(config, search, program, directory, places, study, signals, command).run()
 
 
 def _agree(study: Study, search: Sweep, config: Config) -> None:
@@ -131,7 +135,7 @@ class Worker:
       places: members of a population; 0: as many as fit.
       study: the open study.
       signals: what ends it early.
-      experiment: for the command that trains the winner.
+      command: what trains a config.
     """
 
     def __init__(
@@ -143,11 +147,11 @@ class Worker:
         places: int,
         study: Study,
         signals: StopSignals,
-        experiment: str,
+        command: Callable[[Config], str],
     ):
         self._config, self._sweep, self._directory = config, search, directory
         self._places, self._study, self._signals = places, study, signals
-        self._experiment, self._source = experiment, program.source
+        self._command, self._source = command, program.source
         self._rungs = search.rungs(config.steps)
         self._pending: list[Job] = []
         self._jobs: list[Job] = []
@@ -213,6 +217,11 @@ class Worker:
             config, path = job.waiting.pop(0)
             try:
                 member = Member(program, config, str(path), writer)
+            except InUse:  # a worker that was taken for dead is still at it
+                self._jobs.remove(job)
+                self._study.give_back(job.trial)
+                time.sleep(_POLL_SECONDS)
+                continue
             except UsageError as error:
                 self._end(job, population, outcome.FAILED, str(error))
                 continue
@@ -333,7 +342,7 @@ class Worker:
         best, command, config = self._study.best(), "", None
         if best is not None:
             config = self._config_of(best)
-            command = _command(self._experiment, self._config, config)
+            command = self._command(config)
         with _held(self._directory / ".results.lock"):
             results.write(
                 self._directory, self._sweep, self._study.outcomes(), best,
@@ -367,7 +376,7 @@ class Worker:
         print(
             f"best: trial {best.number}, {self._sweep.metric} {best.value:.4g}{again}; "
             f"{self._directory}/sweep.html and best_config.json; to train it:\n"
-            + _command(self._experiment, self._config, self._config_of(best)),
+            + self._command(self._config_of(best)),
             file=sys.stderr,
         )
 
@@ -383,7 +392,7 @@ def _again(found: list[Outcome]) -> str:
 
 
 def _command(experiment: str, before: Config, after: Config) -> str:
-    """What trains a config, given what its experiment says without more."""
+    """What trains a config of an experiment that says another one by itself."""
     words = ["python", "launch.py", f"--config={experiment}"]
     for path, value in space.changed(before, after):
         words.append(f"--{path}={value}")
@@ -391,8 +400,9 @@ def _command(experiment: str, before: Config, after: Config) -> str:
 
 
 def _without_seed(protocol: str) -> str:
-    """What must be equal for scores to be compared."""
-    return ";".join(field for field in protocol.split(";") if not field.startswith("seed="))
+    """What must be equal for scores to be compared; whether G is averaged may be searched."""
+    fields = (field for field in protocol.split(";") if field not in ("ema", "live"))
+    return ";".join(field for field in fields if not field.startswith("seed="))
 
 
 def _last_metrics(directory: pathlib.Path) -> dict[str, float]:

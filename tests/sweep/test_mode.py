@@ -60,6 +60,7 @@ PLAIN = "trials=6, repeat=2"
 @pytest.fixture(scope="module")
 def undisturbed(launch, sweep):
     arguments, directory = sweep(PLAIN, "undisturbed")
+    arguments = (*arguments, "--config.batch_size=32")
     ended = launch(*arguments, "--population=3")
     assert ended.returncode == 0, ended.stderr
     return arguments, directory, ended
@@ -112,6 +113,7 @@ def test_the_same_command_after_the_end_trains_nothing(launch, undisturbed):
 
 def test_a_sweep_killed_at_any_time_goes_on_and_ends_the_same(launch, sweep, undisturbed):
     arguments, directory = sweep(PLAIN, "killed")
+    arguments = (*arguments, "--config.batch_size=32")
     moments = random.Random(0)
     for _ in range(4):
         process = launch.start(*arguments, "--population=3")
@@ -130,6 +132,7 @@ def test_a_sweep_killed_at_any_time_goes_on_and_ends_the_same(launch, sweep, und
 
 def test_two_workers_share_a_sweep_also_when_one_is_killed(launch, sweep, undisturbed):
     arguments, directory = sweep(PLAIN, "shared")
+    arguments = (*arguments, "--config.batch_size=32")
     workers = [launch.start(*arguments, "--population=2") for _ in range(3)]
     time.sleep(7)
     kill(workers[0])
@@ -193,7 +196,7 @@ def test_a_trial_whose_config_makes_no_sense_fails_alone(launch, sweep):
 MISTAKES = {
     "no sweep": (("--config=experiments/gaussian_1d.py",), "the file has no get_sweep()"),
     "another sweep": ((), "holds another sweep"),
-    "another config": (("--config.batch_size=32",), "batch_size: saved 16, now 32"),
+    "another config": (("--config.batch_size=64",), "batch_size: saved 32, now 64"),
     "a storage that is none": (("--storage=nosql://x",), "--storage=nosql://x: cannot be opened"),
     "no number": (("--population=many",), "population"),
 }
@@ -205,7 +208,7 @@ def test_a_mistake_gets_one_line_and_exit_2(launch, sweep, undisturbed, tmp_path
     more, said = MISTAKES[name]
     if name == "another sweep":
         other, _ = sweep("trials=6, repeat=2, seeds=2", "other")
-        arguments = (other[0], other[1], f"--workdir={directory}", "--study=undisturbed")
+        arguments = (*other[:2], *arguments[2:], "--study=undisturbed")
     ended = launch(*arguments, *more)
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: ")
