@@ -203,8 +203,8 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_gets_one_line_and_exit_2(launch, sweep, undisturbed, tmp_path, name):
-    arguments, directory = undisturbed[:2]
+def test_a_mistake_gets_one_line_and_exit_2(launch, sweep, undisturbed, name):
+    arguments = undisturbed[0]
     more, said = MISTAKES[name]
     if name == "another sweep":
         other, _ = sweep("trials=6, repeat=2, seeds=2", "other")
