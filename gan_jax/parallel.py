@@ -94,13 +94,8 @@ def map_examples(function: Callable[..., T]) -> Callable[..., T]:
 
 
 def mean(tree: T, axis_name: str | None) -> T:
-    """The mean over devices of every leaf; the tree itself where there is no axis, or one device.
-
-    (A mean over one device still costs a pass over every leaf: 1 to 3 % of an MLP's step.)
-    """
-    if axis_name is None or jax.lax.axis_size(axis_name) == 1:
-        return tree
-    return jax.lax.pmean(tree, axis_name)
+    """The mean over devices of every leaf; the tree itself where there is no axis."""
+    return jax.lax.pmean(tree, axis_name) if axis_name else tree
 
 
 def example_ids(per_device: int, axis_name: str | None) -> Int[Array, "per_device"]:

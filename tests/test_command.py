@@ -76,7 +76,8 @@ MISTAKES = {
         "experiments/ring_2d.py has plain | packing | minibatch_std; did you mean packing?",
     ),
     "a variant of a file that has none": (
-        (f"{DIGITS}:fast",), 1, "experiments/digits_dcgan.py has no variants",
+        ("--config=experiments/gaussian_1d.py:fast",), 1,
+        "experiments/gaussian_1d.py has no variants",
     ),
     "BatchNorm under a penalty": (
         (DIGITS, "--config.penalty.name=wgan_gp"), 1,

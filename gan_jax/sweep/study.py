@@ -104,7 +104,7 @@ class Study:
                 study_name=name,
                 direction="maximize" if sweep.maximize else "minimize",
                 sampler=_OwnSeeds(sweep.sampler_seed),
-                pruner=_pruner(sweep),
+                pruner=optuna.pruners.NopPruner(),  # Optuna's would judge each attempt
                 load_if_exists=True,
             )
         except Exception as error:  # a driver may raise anything
@@ -161,10 +161,10 @@ class Study:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of a step told before, by a run that goes on
                 trial.handle.report(value, step)
-            judged = step in self._sweep.rungs(self._config.steps)
-            return judged and self._phase(trial.number) != "repeat" and trial.handle.should_prune()
         except UpdateFinishedTrialError:
             return True
+        judged = step in self._sweep.rungs(self._config.steps)
+        return judged and self._phase(trial.number) != "repeat" and self._falls_behind(trial, step)
 
     def end(
         self,
@@ -299,6 +299,26 @@ class Study:
                 drawn = next((attempt.params for attempt in tried if attempt.params), None)
                 point = self._labels(self._point(number)) if drawn is None else drawn
                 self._study.enqueue_trial(point, user_attrs={"number": number})
+
+    def _falls_behind(self, trial: Trial, step: int) -> bool:
+        """Whether a trial is none of the best, one in `factor` of all that have come to a rung.
+
+        The first attempt that came there stands for its trial, and has been judged: a run that goes
+        on after a kill tells its scores again.
+        """
+        values = []
+        for number, tried in self._attempts().items():
+            came = next((attempt for attempt in tried if step in attempt.intermediate_values), None)
+            if came is None:
+                continue
+            values.append(came.intermediate_values[step])
+            if number == trial.number:
+                own = values[-1]
+                if came.number != trial.handle.number:
+                    return False
+        values.sort(reverse=self._sweep.maximize)
+        last = values[max(len(values) // self._sweep.pruning.factor, 1) - 1]
+        return own < last if self._sweep.maximize else own > last
 
     def _tell(
         self,
@@ -470,14 +490,6 @@ def _distribution(dimension: Dimension) -> BaseDistribution:
     if isinstance(dimension, Integer):
         return IntDistribution(dimension.low, dimension.high)
     return FloatDistribution(dimension.low, dimension.high, log=dimension.log)
-
-
-def _pruner(sweep: Sweep) -> optuna.pruners.BasePruner:
-    if sweep.pruning is None:
-        return optuna.pruners.NopPruner()
-    return optuna.pruners.SuccessiveHalvingPruner(
-        min_resource=sweep.pruning.first, reduction_factor=sweep.pruning.factor
-    )
 
 
 def _random(sweep: Sweep, number: int) -> dict[str, Any]:
