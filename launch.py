@@ -9,7 +9,7 @@ Modes (--mode):
             STEP, or what bounds it: real (one half of the data against the other) | noise; or the
             images of --images=DIR against the data. Adds to eval.jsonl
   sweep     works on the experiment's get_sweep(), in sweeps/EXPERIMENT or --workdir; any number of
-            such processes may, with one --storage (a URL of Optuna's; default: a file there) and
+            such processes may, with one --storage (a database's URL; default: a file there) and
             one --study. --population=N runs train side by side; --trials=N in place of its own
   prepare   downloads and prepares the experiment's TFDS data set, once
 

@@ -398,6 +398,10 @@ def _check_pruning(sweep: Sweep, config: Config) -> None:
             f"Sweep.pruning={sweep.pruning}: takes whole numbers, first of at least 1 and factor "
             "of at least 2"
         )
+    if first >= config.steps:
+        raise UsageError(
+            f"Sweep.pruning: first={first}, but config.steps={config.steps}; it prunes before that"
+        )
     if not config.eval_every or first % config.eval_every:
         raise UsageError(
             f"Sweep.pruning: first={first}, but config.eval_every={config.eval_every} does not "

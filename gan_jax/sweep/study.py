@@ -11,14 +11,15 @@ whoever is killed when:
   RUNNING -> COMPLETE  done
   RUNNING -> PRUNED    pruned, diverged or failed; the attribute "status" says which
 
-A worker is dead if the lock on its file in the sweep's directory is free; where its file is not to
-be seen, on another machine, if it has not been heard of for a minute of this machine's clock.
+A worker of this machine is dead if the lock on its file in the sweep's directory is free; another,
+or one whose file is not to be seen, if it was not heard of for a minute of this machine's clock.
 """
 
 import contextlib
 import fcntl
 import os
 import pathlib
+import re
 import socket
 import statistics
 import threading
@@ -108,10 +109,9 @@ class Study:
                 load_if_exists=True,
             )
         except Exception as error:  # a driver may raise anything
-            cause = _root(error)
+            cause, where = _root(error), _without_password(storage) or directory / "study.journal"
             raise UsageError(
-                f"--storage={storage or directory / 'study.journal'}: cannot be opened "
-                f"({type(cause).__name__}: {first_line(cause)})"
+                f"--storage={where}: cannot be opened ({type(cause).__name__}: {first_line(cause)})"
             ) from error
 
     def __enter__(self) -> "Study":
@@ -337,8 +337,8 @@ class Study:
             return False
         if worker is None:  # taken, and its worker's name not written yet, or never
             return self._is_silent(f"trial {frozen.number}", None)
-        path = self._workers / worker
-        if path.exists():
+        path, here = self._workers / worker, worker.startswith(f"{socket.gethostname()}-")
+        if here and path.exists():  # not every network file system passes on another's lock
             return _is_free(path)
         return self._is_silent(worker, self._study.user_attrs.get(f"worker {worker}"))
 
@@ -470,6 +470,10 @@ def _root(error: BaseException) -> BaseException:
     while error.__cause__ is not None:
         error = error.__cause__
     return error
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", url)
 
 
 def _is_free(path: pathlib.Path) -> bool:

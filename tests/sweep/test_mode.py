@@ -194,7 +194,7 @@ def test_a_trial_whose_config_makes_no_sense_fails_alone(launch, sweep):
 
 
 MISTAKES = {
-    "no sweep": (("--config=experiments/gaussian_1d.py",), "the file has no get_sweep()"),
+    "no sweep": ((), "the file has no get_sweep()"),
     "another sweep": ((), "holds another sweep"),
     "another config": (("--config.batch_size=64",), "batch_size: saved 32, now 64"),
     "a storage that is none": (("--storage=nosql://x",), "--storage=nosql://x: cannot be opened"),
@@ -206,6 +206,8 @@ MISTAKES = {
 def test_a_mistake_gets_one_line_and_exit_2(launch, sweep, undisturbed, name):
     arguments = undisturbed[0]
     more, said = MISTAKES[name]
+    if name == "no sweep":
+        arguments = ("--mode=sweep", "--config=experiments/gaussian_1d.py")
     if name == "another sweep":
         other, _ = sweep("trials=6, repeat=2, seeds=2", "other")
         arguments = (*other[:2], *arguments[2:], "--study=undisturbed")
