@@ -5,11 +5,12 @@
 
 In turn: `launch.py --mode=sweep` with N trials, and N times `launch.py`, each with all that it
 takes: starting, compiling (either side begins with an empty cache of programs), reading the data,
-training, scoring, saving. Then, in one process and in turn, a member's step in a population of 8
-and its step alone. Medians of the rounds.
+training, scoring, saving. Then, in one process and in turn, a step alone and a member's step in a
+population of 8, in turns and in lanes. Medians of the rounds.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
@@ -26,13 +27,11 @@ from gan_jax import startup
 
 startup.prepare()
 
-import jax  # noqa: E402
-
 from benchmarks.bare import BareRun  # noqa: E402
 from gan_jax import command  # noqa: E402
 from gan_jax.program import Program  # noqa: E402
 from gan_jax.stopping import StopSignals  # noqa: E402
-from gan_jax.sweep.population import Lanes, Member, Turns, goes_in_lanes  # noqa: E402
+from gan_jax.sweep.population import Lanes, Member, Turns  # noqa: E402
 
 
 class Case(NamedTuple):
@@ -78,9 +77,11 @@ def main() -> None:
     result |= _whole(case, arguments.data_dir, arguments.rounds)
     result |= _steps(case, arguments.data_dir, arguments.rounds)
     print(
-        "{trials} runs of {steps} steps: alone {alone_s:.1f} s, as a sweep {sweep_s:.1f} s, ratio "
-        "{ratio:.2f}; a step alone {alone_ms:.2f} ms, of a member {member_ms:.2f} ms, ratio "
-        "{step_ratio:.2f}".format(**result)
+        "{trials} runs of {steps} steps: one after another {alone_s:.1f} s, as a sweep {sweep_s:.1f} "
+        "s, ratio {ratio:.2f}\na step alone {alone_ms:.2f} ms; of a member in turns {turns_ms:.2f} "
+        "ms, ratio {turns_ratio:.2f}; in lanes {lanes_ms:.2f} ms, ratio {lanes_ratio:.2f}".format(
+            **result
+        )
     )
     if arguments.json:
         pathlib.Path(arguments.json).write_text(json.dumps(result, indent=2) + "\n")
@@ -139,47 +140,49 @@ def _seconds(commands: list[list[str]], cache: pathlib.Path) -> float:
 
 
 def _steps(case: Case, data_dir: str, rounds: int) -> dict[str, float]:
-    """Milliseconds of a step, alone and of each of 8 members."""
+    """Milliseconds of a step, alone and of each of 8 members, in turns and in lanes."""
     config = command.load(case.experiment)
     config.dataset.data_dir = data_dir
     config.steps = 10**6
     config.log_every = config.sample_every = config.checkpoint_every = case.steps
-    bare = BareRun(config)
-    found: list[tuple[float, float]] = []
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        ThreadPoolExecutor(1) as writer,
-        StopSignals() as signals,
-    ):
-        program = Program(config)
-        population = (Lanes if goes_in_lanes(program) else Turns)(program, _PLACES, signals)
-        members = []
-        for seed in range(_PLACES):
-            own = dataclasses.replace(config, seed=seed)
-            members.append(Member(program, own, f"{folder}/{seed}", writer))
-            population.enter(members[-1])
-        try:
-            for turn in range(rounds + 1):
-                alone = bare.milliseconds(case.steps)
-                began = time.perf_counter()
-                population.advance(members)
-                for member in members:
-                    member.settle()
-                    if member.error:
-                        raise member.error
-                together = (time.perf_counter() - began) / (case.steps * _PLACES) * 1e3
-                if turn:
-                    found.append((alone, together))
-        finally:
-            for member in members:
-                member.close()
-            bare.close()
+    program, bare = Program(config), BareRun(config)
+    found: list[dict[str, float]] = []
+    with contextlib.ExitStack() as stack:
+        stack.callback(bare.close)
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        writer = stack.enter_context(ThreadPoolExecutor(1))
+        signals = stack.enter_context(StopSignals())
+        populations = {"turns": Turns(program, _PLACES, signals)}
+        populations["lanes"] = Lanes(program, _PLACES, signals)
+        for name, population in populations.items():
+            for seed in range(_PLACES):
+                own = dataclasses.replace(config, seed=seed)
+                member = Member(program, own, f"{folder}/{name}/{seed}", writer)
+                stack.callback(member.close)
+                population.enter(member)
+        for _ in range(rounds + 1):
+            found.append({"alone": bare.milliseconds(case.steps)})
+            for name, population in populations.items():
+                found[-1][name] = _milliseconds(population, case.steps)
+    found = found[1:]  # the first round compiles
     return {
-        "alone_ms": statistics.median(alone for alone, _ in found),
-        "member_ms": statistics.median(together for _, together in found),
-        "step_ratio": statistics.median(together / alone for alone, together in found),
-        "devices": jax.device_count(),
+        **{f"{name}_ms": statistics.median(turn[name] for turn in found) for name in found[0]},
+        **{
+            f"{name}_ratio": statistics.median(turn[name] / turn["alone"] for turn in found)
+            for name in populations
+        },
     }
+
+
+def _milliseconds(population: Turns | Lanes, steps: int) -> float:
+    """Of a member's step, all that it calls for written."""
+    began = time.perf_counter()
+    population.advance(population.members())
+    for member in population.members():
+        member.settle()
+        if member.error:
+            raise member.error
+    return (time.perf_counter() - began) / (steps * _PLACES) * 1e3
 
 
 if __name__ == "__main__":
