@@ -77,8 +77,8 @@ def main() -> None:
     result |= _whole(case, arguments.data_dir, arguments.rounds)
     result |= _steps(case, arguments.data_dir, arguments.rounds)
     print(
-        "{trials} runs of {steps} steps: one after another {alone_s:.1f} s, as a sweep {sweep_s:.1f} "
-        "s, ratio {ratio:.2f}\na step alone {alone_ms:.2f} ms; of a member in turns {turns_ms:.2f} "
+        "{trials} runs of {steps} steps: alone {alone_s:.1f} s, as a sweep {sweep_s:.1f} s, ratio "
+        "{ratio:.2f}\na step alone {alone_ms:.2f} ms; of a member in turns {turns_ms:.2f} "
         "ms, ratio {turns_ratio:.2f}; in lanes {lanes_ms:.2f} ms, ratio {lanes_ratio:.2f}".format(
             **result
         )

@@ -95,8 +95,14 @@ def _agree(study: Study, search: Sweep, config: Config) -> None:
         raise UsageError(
             f"--study: holds another sweep, {held}; name another, or another --workdir"
         )
-    saved = json.loads(study.agree("config", json.dumps(as_dict(config))))
-    if found := differences(config, saved):
+    now = as_dict(config)
+    saved = json.loads(study.agree("config", json.dumps(now)))
+    budget = [
+        f"config.{name}: saved {saved[name]}, now {now[name]}"
+        for name in ("steps", "eval_every")  # a run may go on with others, a comparison may not
+        if saved[name] != now[name]
+    ]
+    if found := budget + differences(config, saved):
         raise UsageError(
             f"--study: holds a sweep of another config ({'; '.join(found)}); name another, or "
             "another --workdir"

@@ -197,6 +197,7 @@ MISTAKES = {
     "no sweep": ((), "the file has no get_sweep()"),
     "another sweep": ((), "holds another sweep"),
     "another config": (("--config.batch_size=64",), "batch_size: saved 32, now 64"),
+    "another budget": (("--config.steps=80",), "config.steps: saved 60, now 80"),
     "a storage that is none": (("--storage=nosql://x",), "--storage=nosql://x: cannot be opened"),
     "no number": (("--population=many",), "population"),
 }
