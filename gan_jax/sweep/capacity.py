@@ -1,5 +1,6 @@
 """How many members a population holds on this machine."""
 
+import os
 import pathlib
 
 import jax
@@ -28,7 +29,7 @@ def places(program: Program, lanes: bool) -> int:
     return _fit(each, _free_on_devices() * parallel.local_devices(), most)
 
 
-def _fit(each: int, free: float, most: int) -> int:
+def _fit(each: int, free: int, most: int) -> int:
     return int(np.clip(_SHARE * free // each, 1, most))
 
 
@@ -44,7 +45,7 @@ def _working_memory(program: Program) -> int:
     return lowered.compile().memory_analysis().temp_size_in_bytes
 
 
-def _free_on_devices() -> float:
+def _free_on_devices() -> int:
     """Bytes free on the fullest device of this process."""
     stats = [device.memory_stats() for device in jax.local_devices()]
     if not all(stats):
@@ -52,9 +53,12 @@ def _free_on_devices() -> float:
     return min(each["bytes_limit"] - each["bytes_in_use"] for each in stats)
 
 
-def _free_on_host() -> float:
-    """Bytes that the kernel could give, within the limit of a container (Linux)."""
-    lines = pathlib.Path("/proc/meminfo").read_text().splitlines()
+def _free_on_host() -> int:
+    """Bytes that the kernel could give, within a container's limit; not on Linux: all there are."""
+    info = pathlib.Path("/proc/meminfo")
+    if not info.exists():
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    lines = info.read_text().splitlines()
     words = dict(line.split(":") for line in lines)
     free = int(words["MemAvailable"].split()[0]) * 1024
     group = pathlib.Path("/sys/fs/cgroup")

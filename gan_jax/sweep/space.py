@@ -20,6 +20,7 @@ A seed is no dimension of a space: it is tuned by whoever picks the best of many
 (`seeds`), and the winner once more (`repeat`), with seeds that the search has not seen.
 """
 
+import abc
 import copy
 import dataclasses
 import functools
@@ -48,34 +49,34 @@ _NOT_SWEPT = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Dimension:
+class Dimension(abc.ABC):
     """One number or choice that a sweep varies, and the settings that it is given to."""
 
     fields: tuple[str, ...] = dataclasses.field(default=(), kw_only=True)
 
+    @abc.abstractmethod
     def at(self, u: float) -> Any:
         """The value at a place in [0, 1)."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def levels(self) -> tuple[Any, ...] | None:
         """All of its values, where it has so few that a grid can take them."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def edges(self) -> tuple[Any, ...]:
         """Values whose being valid makes all of them valid."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def check(self) -> str:
         """What is wrong with it, or nothing."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def around(self, values: list[Any]) -> "Dimension":
         """The smallest part of it that holds some values, and a little more."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def holds(self, value: Any) -> bool:
         """Whether a value is one of its own."""
-        raise NotImplementedError
 
 
 @dataclasses.dataclass(frozen=True)

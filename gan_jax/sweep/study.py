@@ -94,6 +94,7 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._sweep, self._config = sweep, config
         self._grid = sweep.grid() if sweep.sampler == "grid" else []
+        self._wide = len(self._grid) or sweep.trials
         self._workers = directory / "workers"
         self._workers.mkdir(exist_ok=True)
         self._me = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
@@ -226,17 +227,16 @@ class Study:
 
     def _numbers(self) -> range:
         """Of the trials that are known now: a later phase's when the one before it has ended."""
-        sweep, wide = self._sweep, len(self._grid) or self._sweep.trials
+        sweep, wide = self._sweep, self._wide
         for total, more in ((wide, sweep.narrow), (wide + sweep.narrow, sweep.repeat)):
             if more and not self._done(range(total)):
                 return range(total)
         return range(wide + sweep.narrow + sweep.repeat)
 
     def _phase(self, number: int) -> str:
-        wide = len(self._grid) or self._sweep.trials
-        if number < wide:
+        if number < self._wide:
             return "wide"
-        return "narrow" if number < wide + self._sweep.narrow else "repeat"
+        return "narrow" if number < self._wide + self._sweep.narrow else "repeat"
 
     def _done(self, numbers: range) -> list[Outcome]:
         """Those of some trials that are done, best first; none while one of them has not ended."""
@@ -250,12 +250,11 @@ class Study:
         first, sweep = self._config.seed, self._sweep
         if self._phase(number) != "repeat":
             return tuple(range(first, first + sweep.seeds))
-        begin = (len(self._grid) or sweep.trials) + sweep.narrow
-        return (first + sweep.seeds + number - begin,)
+        return (first + sweep.seeds + number - self._wide - sweep.narrow,)
 
     def _point(self, number: int) -> dict[str, Any]:
         """The point of a trial as far as it does not depend on results; TPE's is drawn later."""
-        sweep, wide = self._sweep, len(self._grid) or self._sweep.trials
+        sweep, wide = self._sweep, self._wide
         phase = self._phase(number)
         if phase == "repeat":
             return self._done(range(wide + sweep.narrow))[0].point
