@@ -14,14 +14,11 @@ import statistics
 import time
 from typing import Any
 
+import jax
+
+from benchmarks.cases import CASES, Trainer, alone, products
+from benchmarks.ours import peak_flops
 from gan_jax import startup
-
-startup.prepare()
-
-import jax  # noqa: E402
-
-from benchmarks.cases import CASES, Trainer, alone, products  # noqa: E402
-from benchmarks.ours import peak_flops  # noqa: E402
 
 
 def main() -> None:
@@ -34,6 +31,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     case = CASES[arguments.model]()
+    startup.prepare(case.config)
     counts, examples = collections.Counter(), {}
     for equation, flops, times in products(*alone(case)):
         name = _name(equation)

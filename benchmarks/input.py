@@ -9,14 +9,10 @@ many processes.
 import argparse
 import statistics
 
-from gan_jax import startup
+from absl import flags
 
-startup.prepare()
-
-from absl import flags  # noqa: E402
-
-from benchmarks.bare import BareRun  # noqa: E402
-from gan_jax import command  # noqa: E402
+from benchmarks.bare import BareRun
+from gan_jax import command, startup
 
 _STEPS = 200
 
@@ -31,6 +27,7 @@ def main() -> None:
     parser.add_argument("--workers", default="0,2", help="processes that decode, each in turn")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
+    startup.prepare(command.load(arguments.config))
     flags.FLAGS.mark_as_parsed()  # Grain reads a flag of its own
 
     ways = {"resident": (10**6, 0)}

@@ -16,16 +16,12 @@ import pathlib
 import statistics
 import tempfile
 
-from gan_jax import startup
+import jax
 
-startup.prepare()
-
-import jax  # noqa: E402
-
-from benchmarks.bare import BareRun  # noqa: E402
-from gan_jax import command  # noqa: E402
-from gan_jax.config import Config  # noqa: E402
-from gan_jax.train import train  # noqa: E402
+from benchmarks.bare import BareRun
+from gan_jax import command, startup
+from gan_jax.config import Config
+from gan_jax.train import train
 
 _STEPS, _LOGGED = 500, 50
 
@@ -57,6 +53,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     config = command.load(arguments.config)
+    startup.prepare(config)
     config.log_every, config.sample_every, config.checkpoint_every = _LOGGED, _STEPS, _STEPS
     run, turns = BareRun(config), []
     with tempfile.TemporaryDirectory() as folder:

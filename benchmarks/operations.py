@@ -25,14 +25,11 @@ import time
 from collections.abc import Container, Iterable
 from typing import Any, NamedTuple
 
+import jax
+
+from benchmarks.cases import CASES, Trainer
+from benchmarks.ours import peak_flops
 from gan_jax import startup
-
-startup.prepare()
-
-import jax  # noqa: E402
-
-from benchmarks.cases import CASES, Trainer  # noqa: E402
-from benchmarks.ours import peak_flops  # noqa: E402
 
 _INSTRUCTION = re.compile(r" +(?:ROOT )?%(\S+) = (\(.*?\)|\S+) ([\w-]+)\((.*?)\)(, .*|$)")
 _CALLS = re.compile(r"(?:calls|to_apply|body|condition|branch_computations)=\{?(%[^ ,}]+)")
@@ -159,7 +156,9 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=30, help="all others are one row")
     arguments = parser.parse_args()
 
-    trainer, steps = Trainer(CASES[arguments.model]()), arguments.steps
+    case = CASES[arguments.model]()
+    startup.prepare(case.config)
+    trainer, steps = Trainer(case), arguments.steps
     trainer.train(steps)
     program = Program(trainer.program())
     peak = statistics.median(peak_flops() for _ in range(5))

@@ -6,14 +6,11 @@ import resource
 import sys
 import time
 
+import jax
+import jax.numpy as jnp
+
+from benchmarks.cases import CASES, Trainer
 from gan_jax import startup
-
-startup.prepare()
-
-import jax  # noqa: E402
-import jax.numpy as jnp  # noqa: E402
-
-from benchmarks.cases import CASES, Trainer  # noqa: E402
 
 _SIDE, _PRODUCTS = 1024, 20
 
@@ -38,6 +35,7 @@ def main() -> None:
     parser.add_argument("--batch_size", type=int, default=0, help="0: the case's own")
     arguments = parser.parse_args()
     case = CASES[arguments.case]()
+    startup.prepare(case.config)
     case.config.precision = arguments.precision
     case.config.batch_size = arguments.batch_size or case.config.batch_size
     began = time.perf_counter()

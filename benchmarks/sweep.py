@@ -23,15 +23,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from gan_jax import startup
-
-startup.prepare()
-
-from benchmarks.bare import BareRun  # noqa: E402
-from gan_jax import command  # noqa: E402
-from gan_jax.program import Program  # noqa: E402
-from gan_jax.stopping import StopSignals  # noqa: E402
-from gan_jax.sweep.population import Lanes, Member, Turns  # noqa: E402
+from benchmarks.bare import BareRun
+from gan_jax import command, startup
+from gan_jax.program import Program
+from gan_jax.stopping import StopSignals
+from gan_jax.sweep.population import Lanes, Member, Turns
 
 
 class Case(NamedTuple):
@@ -72,6 +68,7 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE", help="where the result is also written")
     arguments = parser.parse_args()
     case = _CASES[arguments.case]
+    startup.prepare(command.load(case.experiment))
 
     result = {"case": arguments.case, "trials": case.trials, "steps": case.steps}
     result |= _whole(case, arguments.data_dir, arguments.rounds)

@@ -47,7 +47,7 @@ def train(request: Request) -> None:
     """Trains, or continues, the run in `workdir`."""
     from gan_jax import startup
 
-    startup.prepare()
+    startup.prepare(request.config)
     from gan_jax.train import train
 
     train(request.config, request.workdir)
@@ -57,7 +57,7 @@ def evaluate(request: Request) -> None:
     """Scores checkpoints of a run, or images, and prints what it finds."""
     from gan_jax import startup
 
-    startup.prepare()
+    startup.prepare(request.config)
     from gan_jax.evaluate import mode
 
     mode.evaluate(request.config, request.workdir, request.checkpoint, request.images)
@@ -67,7 +67,7 @@ def sweep(request: Request) -> None:
     """Works on the experiment's sweep."""
     from gan_jax import startup
 
-    startup.prepare()
+    startup.prepare(request.config)
     from gan_jax.sweep import mode
 
     search = load_sweep(request.experiment)

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from gan_jax import checks, parallel, prng
+from gan_jax import checks, parallel, prng, startup
 from gan_jax.config import Config, as_dict, validate, walk
 from gan_jax.data.feed import Feed, open_feed
 from gan_jax.data.sources import Source, open_source
@@ -51,7 +51,10 @@ class Program:
         self.source = open_source(config.dataset) if source is None else source
         shape, num_classes = self.source.shape, self.source.num_classes
         self.models = build_models(config, shape, parallel.AXIS, num_classes)
-        self.initial = jax.jit(lambda key: init_state(config, self.models, shape, key))
+        self.initial = jax.jit(
+            lambda key: init_state(config, self.models, shape, key),
+            compiler_options=startup.options_of_what_runs_once(),
+        )
         self.template()  # networks may refuse the shape
         self.check(config)
         self.step = make_train_step(config, self.models, parallel.AXIS)

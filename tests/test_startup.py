@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from gan_jax import command, startup
 from support import ROOT, TINY_FLAGS
 
 
@@ -86,6 +87,35 @@ def test_memory_that_was_freed_is_used_again():
     kept, returned = (run(MEMORY.replace("startup.KEEP", keep)) for keep in ("True", "False"))
     assert returned > 16384
     assert kept < returned / 4
+
+
+@pytest.mark.parametrize(
+    ("experiment", "large"),
+    [("mnist_dcgan", True), ("digits_dcgan", False), ("mnist_mlp", False), ("ring_2d", False)],
+)
+def test_memory_is_kept_for_large_steps_alone(experiment, large):
+    """Measured both ways (docs/performance.md): small steps are slower with it."""
+    config = command.load(f"{ROOT}/experiments/{experiment}.py")
+    assert startup.has_large_steps(config) == large
+
+
+INITIAL = """
+import json
+from absl import flags
+from gan_jax import checkpoint, program, prng, reproduce
+from support import tiny_config
+flags.FLAGS.mark_as_parsed()
+initial = program.Program(tiny_config()).initial
+state = checkpoint.to_host(initial(prng.root(0)))
+print(json.dumps(reproduce.digest(state)["sha256"]))
+"""
+
+
+def test_a_state_is_born_with_the_same_bits_however_well_it_is_compiled(tmp_path):
+    environment = {"PYTHONPATH": "tests", "XDG_CACHE_HOME": str(tmp_path)}
+    usual = run(INITIAL, **environment)
+    environment["XLA_FLAGS"] = "--xla_backend_optimization_level=3"
+    assert run(INITIAL, **environment) == usual
 
 
 def test_the_second_start_of_a_run_comes_much_sooner_to_its_first_step(launch, tmp_path):
