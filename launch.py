@@ -13,15 +13,20 @@ Modes (--mode):
             one --study. --population=N runs train side by side; --trials=N in place of its own
   prepare   downloads and prepares the experiment's TFDS data set, once
 
+Several processes train one run together with --coordinator_address=HOST:PORT (of process 0),
+--num_processes=N and --process_id=I in each; or with --coordinator_address=auto where SLURM, Open
+MPI, Cloud TPU or Kubernetes has started them (docs/clusters.md).
+
 Exit codes: 0 done; 2 wrong usage or config, one line says what; 3 diverged, the checkpoints before
-it are kept; 75 stopped by SIGTERM or SIGINT after saving, run the same command to continue; 1
-anything unexpected.
+it are kept; 75 stopped by SIGTERM or SIGINT after saving, or left by another process
+of the run: run the same command to continue; 1 anything unexpected.
 """
 
 from absl import app, flags
 from ml_collections import config_flags
 
 from gan_jax import command
+from gan_jax.processes import Processes
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "experiment file")
 _MODE = flags.DEFINE_string("mode", "train", "what to do: " + " | ".join(command.MODES))
@@ -33,6 +38,9 @@ _POPULATION = flags.DEFINE_integer(
 )
 _STORAGE = flags.DEFINE_string("storage", "", "where a sweep's study is kept: a URL of Optuna's")
 _STUDY = flags.DEFINE_string("study", "", "the sweep's name in its storage; empty: EXPERIMENT")
+_ADDRESS = flags.DEFINE_string("coordinator_address", "", "HOST:PORT of process 0, or auto")
+_PROCESSES = flags.DEFINE_integer("num_processes", 0, "processes that train one run together")
+_PROCESS = flags.DEFINE_integer("process_id", -1, "which of them this is, from 0")
 _IMAGES = flags.DEFINE_string("images", "", "a directory or a zip of images to evaluate")
 
 
@@ -48,6 +56,7 @@ def main(argv: list[str]) -> None:
         population=_POPULATION.value,
         storage=_STORAGE.value,
         study=_STUDY.value,
+        processes=Processes(_ADDRESS.value, _PROCESSES.value, _PROCESS.value),
     )
     command.run(_MODE.value, request)
 

@@ -41,7 +41,8 @@ class Checkpoints:
         self._damaged = workdir / f"{name}.damaged"
         for leftover in self._directory.glob("*orbax-checkpoint-tmp*"):
             shutil.rmtree(leftover)  # a save that a kill cut short
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, step_format_fixed_length=_DIGITS)
+        self._directory.mkdir(exist_ok=True)
+        options = _options(max_to_keep=keep)
         self._open = lambda: ocp.CheckpointManager(self._directory.absolute(), options=options)
         self._manager = self._open()
 
@@ -118,7 +119,7 @@ def read(directory: pathlib.Path, step: int, template: GANState) -> GANState:
     Raises:
       UsageError: if the checkpoint is damaged.
     """
-    options = ocp.CheckpointManagerOptions(read_only=True, step_format_fixed_length=_DIGITS)
+    options = _options(read_only=True)
     with ocp.CheckpointManager(directory.absolute(), options=options) as manager:
         try:
             return _read(manager, step, template)
@@ -138,6 +139,15 @@ def copy(state: GANState) -> GANState:
 def to_host(state: GANState) -> GANState:
     """A copy of the state in host memory, every leaf a NumPy array."""
     return jax.tree.map(np.array, jax.device_get(state))
+
+
+def _options(**settings: Any) -> ocp.CheckpointManagerOptions:
+    """Of several processes each holds the whole state and one saves it, so Orbax waits for none."""
+    own = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(primary_host=own, active_processes={own})
+    return ocp.CheckpointManagerOptions(
+        create=False, step_format_fixed_length=_DIGITS, multiprocessing_options=alone, **settings
+    )
 
 
 def _read(manager: ocp.CheckpointManager, step: int, template: GANState) -> GANState:

@@ -14,6 +14,7 @@ from absl import logging as absl_logging
 
 from gan_jax.config import Config, describe, nearest, pick, validate, walk
 from gan_jax.errors import GanJaxError, UsageError, first_line
+from gan_jax.processes import Processes, joined
 from gan_jax.sweep.space import Sweep
 
 
@@ -30,6 +31,7 @@ class Request(NamedTuple):
       population: runs of a sweep that train side by side; 0: as many as fit.
       storage: a URL of Optuna's; empty: a file in the work directory.
       study: the name of a sweep in its storage; empty: that of the experiment.
+      processes: of a run, where it has several.
     """
 
     config: Config | None
@@ -41,6 +43,7 @@ class Request(NamedTuple):
     population: int = 0
     storage: str = ""
     study: str = ""
+    processes: Processes = Processes()
 
 
 def train(request: Request) -> None:
@@ -50,7 +53,8 @@ def train(request: Request) -> None:
     startup.prepare(request.config)
     from gan_jax.train import train
 
-    train(request.config, request.workdir)
+    with joined(request.processes):
+        train(request.config, request.workdir)
 
 
 def evaluate(request: Request) -> None:
@@ -101,6 +105,8 @@ MODES: dict[str, Callable[[Request], None]] = {
     "sweep": sweep,
     "prepare": prepare,
 }
+# In these, the processes of a run work together; elsewhere each is its own.
+_TOGETHER = ("train",)
 # These know what to do by the run's own config.json.
 _WITHOUT_CONFIG = ("evaluate",)
 
@@ -141,6 +147,11 @@ def run(mode: str, request: Request) -> None:
     """
     try:
         action = pick(MODES, mode, "--mode")
+        if request.processes != Processes() and mode not in _TOGETHER:
+            raise UsageError(
+                "--coordinator_address, --num_processes, --process_id: of no use to "
+                f"--mode={mode}, whose processes work by themselves; leave them out"
+            )
         if request.config is None and mode not in _WITHOUT_CONFIG:
             raise UsageError(f"--config: missing; name an experiment file, {_experiments()}")
         if request.config is not None:

@@ -5,7 +5,6 @@ waits for each, and writes it. What belongs to a step is so written before that 
 run that restores a checkpoint drops what is later than it, and writes the same again.
 """
 
-import collections
 import concurrent.futures
 import math
 import pathlib
@@ -29,9 +28,6 @@ from gan_jax.report.metrics import Metrics
 from gan_jax.report.progress import Progress
 from gan_jax.state import GANState
 
-# Calls sent to the devices before their results are there: enough to keep them busy, few enough to
-# stop soon.
-_CALLS_AHEAD = 2
 # Calls whose metrics stay on the devices where little is logged; divergence is noticed within them.
 _MOST_PENDING = 500
 
@@ -84,7 +80,7 @@ class Journal:
         self._progress, self._writer = progress, writer
         progress.begin(start, config.steps)
         self._pending: list[tuple[int, MetricsOfSteps]] = []
-        self._sent: collections.deque[MetricsOfSteps] = collections.deque()
+        self._backlog = parallel.Backlog()
         self._last: tuple[int, float] | None = None
         self._began = time.perf_counter()
         self._large: list[concurrent.futures.Future] = []
@@ -112,9 +108,7 @@ class Journal:
             jax.block_until_ready(metrics)
             self._last = (step, time.perf_counter())
             self._manifest["seconds_to_first_step"] = round(self._last[1] - gan_jax.STARTED, 3)
-        self._sent.append(metrics)
-        if len(self._sent) > _CALLS_AHEAD:
-            jax.block_until_ready(self._sent.popleft())
+        self._backlog.add(metrics)
         if len(self._pending) > _MOST_PENDING:
             self._check()
 

@@ -4,18 +4,22 @@ State is replicated and never stacked: it goes in and comes out with axis None, 
 not know how many devices there were. Batches carry the devices of this process in front.
 """
 
+import collections
+import hashlib
 from collections.abc import Callable
 from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Int, PyTree
 
 from gan_jax.errors import UsageError
 
 AXIS = "devices"
+_CALLS_AHEAD = 2
 T = TypeVar("T")
 
 
@@ -79,7 +83,7 @@ def map_examples(function: Callable[..., T]) -> Callable[..., T]:
     Returns:
       The same for any number of examples, in host memory. Compiled once for each number.
     """
-    mapped = jax.pmap(function, in_axes=(None, 0))
+    mapped = jax.pmap(function, in_axes=(None, 0), devices=jax.local_devices())
 
     def run(tree: PyTree, examples: np.ndarray) -> T:
         devices, count = local_devices(), len(examples)
@@ -91,6 +95,65 @@ def map_examples(function: Callable[..., T]) -> Callable[..., T]:
         )
 
     return run
+
+
+class Backlog:
+    """Keeps few calls under way: enough to keep the devices busy, few enough to stop soon."""
+
+    def __init__(self):
+        self._sent: collections.deque[PyTree] = collections.deque()
+
+    def add(self, outputs: PyTree) -> None:
+        """Takes what a call returns, and waits for the last one but two."""
+        self._sent.append(outputs)
+        if len(self._sent) > _CALLS_AHEAD:
+            jax.block_until_ready(self._sent.popleft())
+
+
+class Consensus:
+    """Has all processes of a run know at the same call that one of them is to stop.
+
+    Each call sums over all devices what each process says. The answer is waited for a few calls
+    later, when it is long there.
+    """
+
+    def __init__(self):
+        self._asked: collections.deque[Array] = collections.deque()
+        self._sum = jax.pmap(lambda said: jax.lax.psum(said, AXIS), AXIS, out_axes=None)
+
+    def reached(self, stop: bool) -> bool:
+        """Whether to stop now; to be called by all processes after each call of the step.
+
+        Args:
+          stop: whether this process is to.
+        """
+        if not several_processes():
+            return stop
+        self._asked.append(self._sum(shard(np.full(local_devices(), stop, np.int32))))
+        return len(self._asked) > _CALLS_AHEAD and bool(int(self._asked.popleft()))
+
+
+def broadcast(tree: T) -> T:
+    """Process 0's tree of arrays, in host memory; shapes and types must be the same on all."""
+    return multihost_utils.broadcast_one_to_all(tree)
+
+
+def same_everywhere(text: str) -> bool:
+    """Whether all processes have this text; to be called by all of them."""
+    if not several_processes():
+        return True
+    own = np.frombuffer(hashlib.sha256(text.encode()).digest(), np.uint8)
+    return bool((multihost_utils.process_allgather(own) == own).all())
+
+
+def several_processes() -> bool:
+    """Whether the run has more than this one."""
+    return jax.process_count() > 1
+
+
+def is_primary() -> bool:
+    """Whether this is the process that keeps the run's record."""
+    return jax.process_index() == 0
 
 
 def mean(tree: T, axis_name: str | None) -> T:

@@ -48,7 +48,7 @@ def manifest(seed: int) -> dict[str, Any]:
         "gan_jax": gan_jax.__version__,
         "git": _git_commit(),
         "python": platform.python_version(),
-        "packages": {name: metadata.version(name) for name in _PACKAGES},
+        "packages": packages(),
         "platform": platform.platform(),
         "backend": jax.default_backend(),
         "devices": [device.device_kind for device in devices],
@@ -57,6 +57,11 @@ def manifest(seed: int) -> dict[str, Any]:
         "seed": seed,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+
+
+def packages() -> dict[str, str]:
+    """The versions of what computes and stores."""
+    return {name: metadata.version(name) for name in _PACKAGES}
 
 
 def _hash(tree: PyTree) -> str:

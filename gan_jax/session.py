@@ -1,6 +1,7 @@
 """One run, open in its directory: what it goes on from, and when what of it is written."""
 
 import contextlib
+import json
 import pathlib
 import time
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
+import numpy as np
 
 from gan_jax import checkpoint, parallel, reproduce, workdir
 from gan_jax.config import Config, as_dict
@@ -22,7 +24,7 @@ from gan_jax.state import GANState
 
 
 class Session:
-    """A run that is trained now; made by `open_session`.
+    """A run that is trained now, its record kept by this process; made by `open_session`.
 
     Attributes:
       config: the run's.
@@ -78,18 +80,53 @@ class Session:
         if last or _due(step, config.checkpoint_every):
             self._save(step, state)
 
+    def finish(self) -> None:
+        """Waits until all is written that the last step calls for."""
+        self.journal.finish()
+
     def stop(self, step: int, state: GANState, signal: str) -> Stopped:
         """Saves the state before the last step; returns what to raise."""
         self._save(step, state)
         self.journal.settle()
-        return Stopped(
-            f"stopped by {signal} at step {step}, saved; run the same command to continue"
-        )
+        return _stopped(step, signal)
 
     def _save(self, step: int, state: GANState) -> None:
         if step != self._saved:
             self.journal.save(step, state)
         self._saved = step
+
+
+class Follower:
+    """A run that is trained now, its record kept by process 0: this one computes its share.
+
+    Attributes:
+      start: steps behind it when it was opened.
+    """
+
+    def __init__(self, state: GANState):
+        self.start = int(state.step)
+        self._state: GANState | None = state
+        self._backlog = parallel.Backlog()
+
+    def take_state(self) -> GANState:
+        """The state that the run goes on from; to be taken once."""
+        state = parallel.replicate(self._state)
+        self._state = None
+        return state
+
+    def add(self, step: int, metrics: MetricsOfSteps) -> None:
+        """Waits until few calls are under way."""
+        self._backlog.add(metrics)
+
+    def keep(self, step: int, state: GANState) -> None:
+        """Nothing."""
+
+    def finish(self) -> None:
+        """Nothing."""
+
+    def stop(self, step: int, state: GANState, signal: str) -> Stopped:
+        """What to raise."""
+        return _stopped(step, signal)
 
 
 @contextlib.contextmanager
@@ -99,8 +136,10 @@ def open_session(
     path: str,
     progress: Progress,
     writer: ThreadPoolExecutor | None = None,
-) -> Iterator[Session]:
+) -> Iterator[Session | Follower]:
     """Opens the directory of a run to train there, and closes it with how that ended.
+
+    Of several processes only process 0 opens it; the others are sent the state that it holds.
 
     Args:
       program: one that serves the config.
@@ -113,6 +152,12 @@ def open_session(
       UsageError: if config, data or directory are not usable. What the directory holds is left as
         it is, unless an image proves damaged when a streamed run comes to it.
     """
+    _check_same(config, program.source)
+    if not parallel.is_primary():
+        zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), program.template())
+        _ = program.feed
+        yield Follower(parallel.broadcast(zeros))
+        return
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(workdir.claim(path, config))
         program.check(config)
@@ -123,6 +168,8 @@ def open_session(
         start = 0 if state is None else int(state.step)
         manifest = stack.enter_context(_manifest(config, program.source, directory, start))
         state = program.start(config) if state is None else state
+        if parallel.several_processes():
+            state = parallel.broadcast(state)
         record = _record(program, config, directory, start, stack)
         if writer is None:
             writer = stack.enter_context(ThreadPoolExecutor(1, "journal"))
@@ -134,6 +181,24 @@ def open_session(
         stack.callback(journal.close)
         journal.say(_greeting(config, directory, start))
         yield Session(config, directory, state, start, journal)
+
+
+def _check_same(config: Config, source: Source) -> None:
+    """All processes must train the same, on the same data, by the same code.
+
+    Raises:
+      UsageError: in all of them, if they do not.
+    """
+    settings = as_dict(config)
+    del settings["dataset"]["data_dir"]  # each machine may have the data where it likes
+    alike = {
+        "--config": json.dumps(settings),
+        "the data": f"{source.fingerprint()} {source.shape}",
+        "the versions of Python's packages": json.dumps(reproduce.packages()),
+    }
+    for name, text in alike.items():
+        if not parallel.same_everywhere(text):
+            raise UsageError(f"{name}: not the same in all processes; give all of them the same")
 
 
 def _record(
@@ -153,6 +218,10 @@ def _record(
         return program.evaluator.score(program.samples(state, config.seed))
 
     return Record(directory, start, config.eval.best, best, score)
+
+
+def _stopped(step: int, signal: str) -> Stopped:
+    return Stopped(f"stopped by {signal} at step {step}, saved; run the same command to continue")
 
 
 def _due(step: int, every: int) -> bool:

@@ -6,7 +6,7 @@ from gan_jax import diagnose, parallel, prng
 from gan_jax.config import Config
 from gan_jax.program import Program
 from gan_jax.report.progress import Progress
-from gan_jax.session import Session, open_session
+from gan_jax.session import Follower, Session, open_session
 from gan_jax.stopping import StopSignals
 
 
@@ -28,8 +28,8 @@ def train(config: Config, path: str) -> None:
         _loop(program, session, signals)
 
 
-def _loop(program: Program, session: Session, signals: StopSignals) -> None:
-    config, start = session.config, session.start
+def _loop(program: Program, session: Session | Follower, signals: StopSignals) -> None:
+    config, start, consensus = program.config, session.start, parallel.Consensus()
     key = parallel.replicate(prng.root(config.seed))
     state = session.take_state()
     diagnose.spectral_norms(state)  # compiles, which shall not count as time of a step
@@ -39,6 +39,6 @@ def _loop(program: Program, session: Session, signals: StopSignals) -> None:
             state, metrics = program.call(state, key, program.feed.constant, next(items))
             session.add(step, metrics)
             session.keep(step, state)
-            if signals.received and step < config.steps:
-                raise session.stop(step, state, signals.received)
-    session.journal.finish()
+            if consensus.reached(bool(signals.received)) and step < config.steps:
+                raise session.stop(step, state, signals.received or "another process's signal")
+    session.finish()
