@@ -397,6 +397,11 @@ class Config:
     """One experiment."""
 
     seed: int = setting(0, "root of every random number", at_least=0, below=2**32, traced=True)
+    deterministic: bool = setting(
+        False,
+        "GPUs compute the same bits each time, by kernels that are neither tuned nor use atomics, "
+        "which are slower; CPUs do so anyway",
+    )
     steps: int = setting(
         10_000,
         "generator updates (where g_steps is more: rounds of D's and G's updates)",

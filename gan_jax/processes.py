@@ -103,7 +103,7 @@ def _join(processes: Processes) -> None:
             heartbeat_timeout_seconds=_HEARTBEAT_SECONDS,
             shutdown_timeout_seconds=_DAY,  # process 0 may have much to write at the end
         )
-    except (RuntimeError, ValueError) as error:
+    except Exception as error:  # each cluster's detection raises what it likes
         raise UsageError(
             f"--coordinator_address={processes.coordinator_address}: the processes could not be "
             f"joined ({first_line(error)}); start all of them, with the same address and number, "

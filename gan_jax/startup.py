@@ -20,6 +20,8 @@ def prepare(config: Config | None = None) -> None:
     """
     choose_kernels()
     keep_compiled()
+    if config is not None and config.deterministic:
+        ask_for_determinism()
     if config is None or has_large_steps(config):
         keep_memory()
 
@@ -41,6 +43,17 @@ def choose_kernels() -> None:
     flags = os.environ.get("XLA_FLAGS", "")
     if (0, 8, 3) <= version < (0, 11) and "ynn" not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_experimental_ynn_fusion_type=reduce".strip()
+
+
+def ask_for_determinism() -> None:
+    """GPUs leave out kernels whose sums depend on timing, and the trials that choose kernels.
+
+    XLA then refuses a program that it has no such kernel for. A user whose XLA_FLAGS speak of this
+    keeps their own.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    if "deterministic_ops" not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
 
 
 def options_of_what_runs_once() -> dict[str, int]:

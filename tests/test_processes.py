@@ -1,5 +1,6 @@
 """Several processes, one run: real ones, which speak to each other over sockets (gloo)."""
 
+import json
 import re
 import shutil
 import signal
@@ -33,8 +34,8 @@ class Group:
         address = f"--coordinator_address=127.0.0.1:{free_port()}"
         self.members = [
             launch.start(
-                *TINY_FLAGS, *arguments, *(own[i] if own else ()), address, f"--num_processes={count}",
-                f"--process_id={i}", devices=devices,
+                *TINY_FLAGS, *arguments, *(own[i] if own else ()), address,
+                f"--num_processes={count}", f"--process_id={i}", devices=devices,
             )
             for i in range(count)
         ]  # fmt: skip
@@ -79,6 +80,25 @@ def test_two_processes_train_what_one_does(ten_steps):
         losses(ten_steps / "2"), losses(ten_steps / "1"), rtol=1e-4, atol=1e-6
     )
     assert_close(ten_steps / "1", ten_steps / "2", 10)
+
+
+def test_processes_that_slurm_has_started_find_each_other(launch, tmp_path):
+    """SLURM itself was not at hand: these are the variables that its manual has srun set."""
+    arguments = (*TINY_FLAGS, "--config.steps=2", f"--workdir={tmp_path}")
+    job = {"SLURM_JOB_ID": str(free_port()), "SLURM_STEP_NODELIST": "localhost"}
+    job |= {"SLURM_STEP_NUM_NODES": "1", "SLURM_NTASKS": "2"}
+    members = [
+        launch.start(
+            *arguments, "--coordinator_address=auto",
+            environment=job | {"SLURM_PROCID": str(i), "SLURM_LOCALID": str(i)},
+        )
+        for i in range(2)
+    ]  # fmt: skip
+    for member in members:
+        _, said = member.communicate(timeout=120)
+        assert member.returncode == 0, said
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert (manifest["processes"], manifest["step"]) == (2, 2)
 
 
 def test_process_0_alone_keeps_the_record(ten_steps):

@@ -99,6 +99,25 @@ def test_memory_is_kept_for_large_steps_alone(experiment, large):
     assert startup.has_large_steps(config) == large
 
 
+DETERMINISTIC = """
+import json, os
+from gan_jax import startup
+from gan_jax.config import Config
+startup.prepare(Config(deterministic=True))
+import jax
+print(json.dumps([os.environ["XLA_FLAGS"], float(jax.numpy.ones(3).sum())]))
+"""
+
+
+def test_a_deterministic_run_asks_xla_for_it(tmp_path):
+    cache = {"XDG_CACHE_HOME": str(tmp_path)}
+    flags, total = run(DETERMINISTIC, **cache)
+    assert "--xla_gpu_deterministic_ops=true" in flags
+    assert total == 3
+    theirs = run(DETERMINISTIC, XLA_FLAGS="--xla_gpu_deterministic_ops=false", **cache)[0]
+    assert "--xla_gpu_deterministic_ops=true" not in theirs
+
+
 INITIAL = """
 import json
 from absl import flags
