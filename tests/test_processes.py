@@ -30,11 +30,11 @@ def free_port():
 class Group:
     """The processes of a run, started together."""
 
-    def __init__(self, launch, count, *arguments, devices, own=()):
+    def __init__(self, launch, count, *arguments, devices, own=(), base=TINY_FLAGS):
         address = f"--coordinator_address=127.0.0.1:{free_port()}"
         self.members = [
             launch.start(
-                *TINY_FLAGS, *arguments, *(own[i] if own else ()), address,
+                *base, *arguments, *(own[i] if own else ()), address,
                 f"--num_processes={count}", f"--process_id={i}", devices=devices,
             )
             for i in range(count)
@@ -46,8 +46,8 @@ class Group:
         return [(m.returncode, err) for m, err in zip(self.members, said, strict=True)]
 
 
-def train(launch, count, *arguments, devices):
-    for code, said in Group(launch, count, *arguments, devices=devices).end():
+def train(launch, count, *arguments, **options):
+    for code, said in Group(launch, count, *arguments, **options).end():
         assert code == 0, said
 
 
@@ -196,3 +196,43 @@ def test_mistakes_are_refused_in_one_line(launch, tmp_path, arguments, line):
     assert line in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
     assert not (tmp_path / "run").exists()
+
+
+MIXED = """
+from gan_jax.config import *
+
+def get_config():
+    def sgd():
+        return Optimizer(name="sgd", learning_rate=0.02)
+
+    return Config(
+        steps=20, batch_size=32, d_steps=2, dataset=Dataset(name="digits"), latent=Latent(dim=8),
+        generator=ResNetGenerator(channels=(8, 8), optimizer=sgd()),
+        discriminator=ResNetDiscriminator(
+            channels=(8, 8), down=1, spectral_norm=True, optimizer=sgd()
+        ),
+        loss="wasserstein", penalty=Penalty(name="wgan_gp"), ema=Ema(decay=0.9), num_samples=4,
+        log_every=1, sample_every=20, checkpoint_every=20,
+    )
+"""
+
+
+@pytest.fixture(scope="module")
+def mixed(launch, tmp_path_factory):
+    """20 steps of a GAN with BatchNorm, spectral norm, a gradient penalty and an average."""
+    folder = tmp_path_factory.mktemp("mixed")
+    (folder / "mixed.py").write_text(MIXED)
+    ended = launch(f"--config={folder / 'mixed.py'}", f"--workdir={folder / 'run'}")
+    assert ended.returncode == 0, ended.stderr
+    return folder
+
+
+@pytest.mark.parametrize(("count", "devices"), [(1, 8), (2, 2)])
+def test_any_number_of_devices_and_processes_trains_the_same_gan(
+    launch, mixed, tmp_path, count, devices
+):
+    """The penalty included; docs/reproducibility.md has the differences."""
+    base = [f"--config={mixed / 'mixed.py'}"]
+    train(launch, count, f"--workdir={tmp_path}", devices=devices, base=base)
+    np.testing.assert_allclose(losses(tmp_path), losses(mixed / "run"), rtol=1e-4, atol=1e-4)
+    assert_close(mixed / "run", tmp_path, 20)
