@@ -14,7 +14,8 @@ Modes (--mode):
   prepare   downloads and prepares the experiment's TFDS data set, once
 
 Exit codes: 0 done; 2 wrong usage or config, one line says what; 3 diverged, the checkpoints before
-it are kept; 75 stopped by SIGTERM or SIGINT after saving, run the same command to continue; 1
+it are kept; 74 the run's directory cannot be written any more (full, read-only, gone), what was
+saved is kept; 75 stopped by SIGTERM or SIGINT after saving, run the same command to continue; 1
 anything unexpected.
 """
 

@@ -23,7 +23,16 @@ from typing import Any
 
 from gan_jax import workdir
 from gan_jax.config import Config, as_dict, differences
-from gan_jax.errors import Diverged, InUse, Pruned, Stopped, UsageError, first_line
+from gan_jax.errors import (
+    Diverged,
+    Gone,
+    InUse,
+    Pruned,
+    Stopped,
+    Unwritable,
+    UsageError,
+    first_line,
+)
 from gan_jax.evaluate import rows
 from gan_jax.program import Program, static_part
 from gan_jax.stopping import StopSignals
@@ -262,6 +271,8 @@ class Worker:
                 population.leave(member)
         broken = next((member for member in job.members if member.error), None)
         if broken is not None:
+            if isinstance(broken.error, Unwritable) and not isinstance(broken.error, Gone):
+                raise broken.error  # the others' directories lie on the same disk
             kind = outcome.DIVERGED if isinstance(broken.error, Diverged) else outcome.FAILED
             self._end(job, population, kind, first_line(broken.error))
         elif not job.waiting and self._report(job):
