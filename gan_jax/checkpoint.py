@@ -30,6 +30,8 @@ from gan_jax.state import GANState
 
 _LOGGER = logging.getLogger(__name__)
 _DIGITS = 8
+# By the wall clock, which may jump; and no thread of a save that failed waits for a directory.
+_PATIENT = ocp.AsyncOptions(timeout_secs=10**9, create_directories_asynchronously=False)
 _CLOSED_LOOP = "Event loop is closed"
 
 
@@ -49,7 +51,9 @@ class Checkpoints:
     def __init__(self, run: pathlib.Path, keep: int, name: str = "checkpoints"):
         self._directory = run / name
         self._damaged = run / f"{name}.damaged"
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, step_format_fixed_length=_DIGITS)
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=keep, step_format_fixed_length=_DIGITS, async_options=_PATIENT
+        )
         self._open = lambda: ocp.CheckpointManager(self._directory.absolute(), options=options)
         with self._writing():
             for leftover in self._directory.glob("*orbax-checkpoint-tmp*"):

@@ -41,9 +41,11 @@ class Metrics:
         self._flush()
 
     def close(self) -> None:
-        """Flushes the events."""
-        with workdir.writing(self._file):
-            self._events.close()
+        """Flushes the events; once."""
+        events, self._events = self._events, None
+        if events is not None:
+            with workdir.writing(self._file):
+                events.close()
 
     def write(self, step: int, values: dict[str, float]) -> None:
         """Adds a row: the step and the values."""
