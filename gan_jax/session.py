@@ -165,6 +165,8 @@ def _telling_what_is_saved(directory: pathlib.Path) -> Iterator[None]:
     except Gone as error:
         raise Gone(f"{error}; what was saved is with it") from error
     except Unwritable as error:
+        if isinstance(error.__cause__, Unwritable):
+            raise  # another run's of this sweep, told by that
         steps = checkpoint.saved_steps(directory / "checkpoints")
         saved = f"the run is saved up to step {steps[-1]}" if steps else "no step is saved yet"
         raise Unwritable(f"{error}; {saved}") from error

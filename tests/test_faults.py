@@ -10,8 +10,11 @@ import signal
 import subprocess
 import time
 
+import numpy as np
 import pytest
 
+from gan_jax.errors import Unwritable
+from gan_jax.report.metrics import Metrics
 from support import ROOT, TINY_FLAGS, json_lines, wait_for
 
 STEPS = 100
@@ -227,3 +230,75 @@ runpy.run_path("launch.py", run_name="__main__")
     manifest = json.loads((workdir / "manifest.json").read_text())
     assert 0 < manifest["seconds_to_first_step"] < 100
     assert 0 < manifest["wall_seconds"] < 100
+
+
+SWEEP = """
+from gan_jax.config import MLP, Config, Dataset, Latent
+from gan_jax.sweep.space import Choice, Sweep
+
+def get_config():
+    config = Config(
+        steps=60, batch_size=16, dataset=Dataset(name="ring_2d"), latent=Latent(dim=2),
+        generator=MLP(hidden=(16,)), discriminator=MLP(hidden=(16,)),
+        log_every=20, sample_every=0, checkpoint_every=20, eval_every=20,
+    )
+    config.eval.num_samples = config.eval.kept = 100
+    return config
+
+def get_sweep():
+    return Sweep({"loss": Choice(("non_saturating", "hinge", "wasserstein"))}, sampler="grid")
+"""
+
+
+def sweep(launch, tmp_path, workdir, *more):
+    file = tmp_path / "small.py"
+    file.write_text(SWEEP)
+    arguments = ("--mode=sweep", f"--config={file}", f"--workdir={workdir}", "--population=1")
+    return launch.start(*arguments, *more)
+
+
+@pytest.mark.parametrize("size", ["300k", "700k"])
+def test_a_full_disk_ends_a_sweep_and_fails_no_trial(launch, mounted, tmp_path, size):
+    disk = mounted("disk", "-t", "tmpfs", "-o", f"size={size}", "tmpfs")
+    process = sweep(launch, tmp_path, disk / "sweep")
+    _, err = process.communicate(timeout=4 * SECONDS)
+    assert process.returncode == 74, err
+    assert "Traceback" not in err
+    *told, last = err.splitlines()
+    assert not any("failed" in line for line in told)
+    assert last.startswith(f"error: {disk / 'sweep'}")
+    assert "(No space left on device); free space and run the same command again" in last
+    assert mount("-o", "remount,size=50m", disk).returncode == 0
+    process = sweep(launch, tmp_path, disk / "sweep")
+    _, err = process.communicate(timeout=4 * SECONDS)
+    assert process.returncode == 0, err
+    assert "3 of 3 ended" in err
+    assert "failed" not in err
+
+
+def test_the_directory_of_a_trial_that_is_removed_fails_that_trial_alone(launch, tmp_path):
+    workdir = tmp_path / "sweep"
+    process = sweep(launch, tmp_path, workdir, "--config.checkpoint_every=1")
+    trial = workdir / "trials" / "0001"
+    wait_for((trial / "checkpoints" / "00000010").is_dir, process)
+    process.send_signal(signal.SIGSTOP)
+    shutil.rmtree(trial)
+    process.send_signal(signal.SIGCONT)
+    _, err = process.communicate(timeout=4 * SECONDS)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
+    assert "trial 1 failed" in err
+    assert "cannot be written (No such file or directory)" in err
+    assert "3 of 3 ended; best: trial" in err
+
+
+def test_tensorboards_events_on_a_full_disk(mounted):
+    """Neither the write nor the end hangs."""
+    disk = mounted("disk", "-t", "tmpfs", "-o", "size=16k", "tmpfs")
+    metrics = Metrics(disk, 0)
+    noise = np.random.default_rng(0).integers(0, 256, (100, 100, 3), dtype=np.uint8)
+    with pytest.raises(Unwritable, match="events: cannot be written .No space left on device"):
+        metrics.write_picture(1, noise)
+    with pytest.raises(Unwritable, match="No space left"):
+        metrics.close()
+    metrics.close()

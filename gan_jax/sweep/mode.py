@@ -74,6 +74,8 @@ def sweep(
     Raises:
       UsageError: if the sweep, the config, the data, the directory or the storage is not usable.
       Stopped: after SIGTERM or SIGINT; what was in training is saved and given back.
+      Unwritable: if the directory cannot be written any more. One run's that is gone fails its
+        trial alone.
     """
     config = space.judged(search, config)
     space.check(search, config)
@@ -87,7 +89,7 @@ def sweep(
         raise UsageError(
             f"--workdir={directory}: cannot be written ({error.strerror}); name another directory"
         ) from error
-    with StopSignals() as signals, study:
+    with StopSignals() as signals, workdir.writing(directory), study:
         _agree(study, search, config)
         command = functools.partial(_command, experiment, original)
         Worker(config, search, program, directory, places, study, signals, command).run()
@@ -351,7 +353,10 @@ class Worker:
                         member.stop(population.state(member), str(self._signals.received))
                     population.leave(member)
                 member.close(error)
-            self._study.give_back(job.trial)
+            with contextlib.nullcontext() if error is None else contextlib.suppress(OSError):
+                self._study.give_back(
+                    job.trial
+                )  # where it cannot be written, others will see to it
         self._jobs = []
 
     def _write(self) -> None:
