@@ -18,8 +18,9 @@ Several processes train one run together with --coordinator_address=HOST:PORT (o
 MPI, Cloud TPU or Kubernetes has started them (docs/clusters.md).
 
 Exit codes: 0 done; 2 wrong usage or config, one line says what; 3 diverged, the checkpoints before
-it are kept; 75 stopped by SIGTERM or SIGINT after saving, or left by another process
-of the run: run the same command to continue; 1 anything unexpected.
+it are kept; 74 the run's directory cannot be written any more (full, read-only, gone), what was
+saved is kept; 75 stopped by SIGTERM or SIGINT after saving, or left by another process of the run:
+run the same command to continue; 1 anything unexpected.
 """
 
 from absl import app, flags

@@ -1,17 +1,22 @@
 """Saves and restores a run's state with Orbax, and never trusts what it reads back.
 
 Where a run begins, in this order:
-  1. the newest checkpoint of its own directory whose bytes match the digest saved with them;
+  1. the newest checkpoint of its own directory whose bytes match the digest saved with them, and
+     the one that the run wrote of that step;
   2. the one before it, and so on; each that does not match is moved to `checkpoints.damaged/`;
   3. the seed. A run is a pure function of it, so this costs time and nothing else.
 
 States are saved from and restored to host memory, so a checkpoint knows nothing of devices.
 """
 
+import contextlib
+import errno
 import logging
+import os
 import pathlib
 import shutil
 import sys
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -19,41 +24,52 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
-from gan_jax import reproduce
+from gan_jax import reproduce, workdir
 from gan_jax.errors import UsageError, first_line
 from gan_jax.state import GANState
 
 _LOGGER = logging.getLogger(__name__)
 _DIGITS = 8
+# By the wall clock, which may jump; and no thread of a save that failed waits for a directory.
+_PATIENT = ocp.AsyncOptions(timeout_secs=10**9, create_directories_asynchronously=False)
+_CLOSED_LOOP = "Event loop is closed"
 
 
 class Checkpoints:
     """The checkpoints of one run; a context manager, which on leaving waits for what is under way.
 
     Args:
-      workdir: the run's directory.
+      run: its directory.
       keep: how many are kept, the newest ones.
       name: of their own directory in it.
+
+    Raises:
+      Unwritable: if the system refuses to write; `save`, `check` and leaving may find that of an
+        earlier `save`.
     """
 
-    def __init__(self, workdir: pathlib.Path, keep: int, name: str = "checkpoints"):
-        self._directory = workdir / name
-        self._damaged = workdir / f"{name}.damaged"
-        for leftover in self._directory.glob("*orbax-checkpoint-tmp*"):
-            shutil.rmtree(leftover)  # a save that a kill cut short
-        self._directory.mkdir(exist_ok=True)
-        options = _options(max_to_keep=keep)
+    def __init__(self, run: pathlib.Path, keep: int, name: str = "checkpoints"):
+        self._directory = run / name
+        self._damaged = run / f"{name}.damaged"
+        options = _options(max_to_keep=keep, async_options=_PATIENT)
         self._open = lambda: ocp.CheckpointManager(self._directory.absolute(), options=options)
-        self._manager = self._open()
+        with self._writing():
+            self._directory.mkdir(exist_ok=True)
+            for leftover in self._directory.glob("*orbax-checkpoint-tmp*"):
+                shutil.rmtree(leftover)  # a save that a kill cut short
+            self._manager = self._open()
 
     def __enter__(self) -> "Checkpoints":
-        self._hook = sys.unraisablehook
-        sys.unraisablehook = self._ignore_closed_loop
+        self._hooks = sys.unraisablehook, sys.excepthook
+        sys.unraisablehook, sys.excepthook = self._ignore_unraisable, self._ignore_uncaught
         return self
 
-    def __exit__(self, *_) -> None:
-        self._manager.close()
-        sys.unraisablehook = self._hook
+    def __exit__(self, kind: type[BaseException] | None, *_) -> None:
+        earlier = contextlib.nullcontext() if kind is None else contextlib.suppress(Exception)
+        with earlier, self._writing():  # an earlier error is the one to tell
+            self._manager.close()
+        if kind is None:  # else Orbax's threads may complain until the process ends
+            sys.unraisablehook, sys.excepthook = self._hooks
 
     def save(self, state: GANState, digest: dict[str, Any]) -> None:
         """Starts to save a host state at its step, and returns before it is on disk."""
@@ -63,41 +79,75 @@ class Checkpoints:
         step = int(state.step)
         if step in self._manager.all_steps():
             return  # a run that goes on from an earlier step makes the same again
-        if not self._manager.save(step, args=items, force=True):
-            raise RuntimeError(f"Orbax did not save step {step}")
+        with self._writing():
+            if not self._manager.save(step, args=items, force=True):
+                raise RuntimeError(f"Orbax did not save step {step}")
+
+    def check(self) -> None:
+        """Raises what has befallen a save that has ended by now; waits for none under way."""
+        if not self._manager.is_saving_in_progress():
+            self.wait()
 
     def wait(self) -> None:
         """Until all that was saved is on disk."""
-        self._manager.wait_until_finished()
+        with self._writing():
+            self._manager.wait_until_finished()
 
-    def restore(self, template: GANState) -> GANState | None:
-        """The newest state that is whole, in host memory; None if there is none.
+    def restore(
+        self, template: GANState, written: Mapping[int, str] | None = None
+    ) -> GANState | None:
+        """The newest state that is whole and the run's own, in host memory; None if there is none.
 
         Args:
           template: a state, or its `jax.eval_shape`, with the shapes and types to expect.
+          written: step -> sha256 of the digests that the run wrote; a step that is not among them
+            is taken as it is.
         """
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
-                return _read(self._manager, step, template)
+                state, sha256 = _read(self._manager, step, template)
             except Exception as error:  # Orbax meets damage with whatever its parsers raise
-                _LOGGER.warning(
-                    "checkpoint %d is damaged (%s: %s); it is moved to %s and the one before it is "
-                    "used", step, type(error).__name__, first_line(error), self._damaged,
-                )  # fmt: skip
-                self._set_aside(step)
+                self._set_aside(step, f"damaged ({type(error).__name__}: {first_line(error)})")
+                continue
+            if (written or {}).get(step, sha256) == sha256:
+                return state
+            self._set_aside(step, "of another run (this one kept another digest of that step)")
         return None
 
-    def _ignore_closed_loop(self, event: Any) -> None:
-        """When one read of a damaged checkpoint fails, Orbax's other reads complain of this."""
-        if str(event.exc_value) != "Event loop is closed":
-            self._hook(event)
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Within it, what the system refuses to Orbax, in whatever words, is `Unwritable`."""
+        try:
+            yield
+        except Exception as error:
+            gone = not self._directory.is_dir()
+            number = errno.ENOENT if gone else workdir.system_error(error)
+            if number is None:
+                raise
+            raise workdir.unwritable(self._directory, number, os.strerror(number)) from error
 
-    def _set_aside(self, step: int) -> None:
-        """Moves a checkpoint out of the way, under a name that is free."""
-        self._damaged.mkdir(exist_ok=True)
+    def _ignore_unraisable(self, event: Any) -> None:
+        """When one of Orbax's reads fails, its others complain of their closed event loop."""
+        if str(event.exc_value) != _CLOSED_LOOP:
+            self._hooks[0](event)
+
+    def _ignore_uncaught(self, kind: Any, error: BaseException, trace: Any) -> None:
+        """When one of Orbax's writes fails, likewise."""
+        if str(error) != _CLOSED_LOOP:
+            self._hooks[1](kind, error, trace)
+
+    def _set_aside(self, step: int, what: str) -> None:
+        """Moves a checkpoint out of the way, under a name that is free, and warns."""
+        _LOGGER.warning(
+            "checkpoint %d is %s; it is moved to %s and the one before it is used",
+            step, what, self._damaged,
+        )  # fmt: skip
         name = f"{step:08d}"
         taken = sum(1 for _ in self._damaged.glob(f"{name}*"))
-        shutil.move(self._directory / name, self._damaged / (f"{name}.{taken}" if taken else name))
+        target = self._damaged / (f"{name}.{taken}" if taken else name)
+        with workdir.writing(self._damaged):
+            self._damaged.mkdir(exist_ok=True)
+            shutil.move(self._directory / name, target)
         self._manager.close()
         self._manager = self._open()
 
@@ -122,7 +172,7 @@ def read(directory: pathlib.Path, step: int, template: GANState) -> GANState:
     options = _options(read_only=True)
     with ocp.CheckpointManager(directory.absolute(), options=options) as manager:
         try:
-            return _read(manager, step, template)
+            return _read(manager, step, template)[0]
         except Exception as error:  # Orbax meets damage with whatever its parsers raise
             raise UsageError(
                 f"{directory / f'{step:0{_DIGITS}d}'}: damaged, or of another config "
@@ -150,8 +200,11 @@ def _options(**settings: Any) -> ocp.CheckpointManagerOptions:
     )
 
 
-def _read(manager: ocp.CheckpointManager, step: int, template: GANState) -> GANState:
-    """Raises an exception of any kind if the checkpoint is not what was saved."""
+def _read(manager: ocp.CheckpointManager, step: int, template: GANState) -> tuple[GANState, str]:
+    """A state and its sha256.
+
+    Raises an exception of any kind if the checkpoint is not what was saved.
+    """
     target = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), template)
     items = ocp.args.Composite(
         state=ocp.args.StandardRestore(target), digest=ocp.args.JsonRestore()
@@ -160,7 +213,7 @@ def _read(manager: ocp.CheckpointManager, step: int, template: GANState) -> GANS
     _check_shapes(restored.state, target)
     if reproduce.digest(restored.state) != restored.digest:
         raise ValueError("its bytes do not match the digest saved with them")
-    return restored.state
+    return restored.state, restored.digest["sha256"]
 
 
 def _check_shapes(state: GANState, target: GANState) -> None:

@@ -193,7 +193,7 @@ def _fail(error: GanJaxError) -> NoReturn:
 
 def _log_only_our_warnings() -> None:
     """Libraries' remarks would bury the lines that matter."""
-    absl_logging.set_verbosity(absl_logging.ERROR)
+    absl_logging.set_verbosity(absl_logging.FATAL)
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("warning: %(message)s"))
     ours = logging.getLogger("gan_jax")

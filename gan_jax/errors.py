@@ -32,6 +32,16 @@ class Pruned(GanJaxError):
     """A sweep has ended the run before its last step; what was saved is kept."""
 
 
+class Unwritable(GanJaxError):
+    """A directory that was written cannot be written any more; what was saved there is kept."""
+
+    exit_code = 74
+
+
+class Gone(Unwritable):
+    """The run's directory is no longer at its place: removed, moved or unmounted."""
+
+
 class Stopped(GanJaxError):
     """SIGTERM or SIGINT arrived, the state was saved, and the same command continues the run."""
 

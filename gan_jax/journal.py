@@ -41,7 +41,7 @@ class Journal:
 
     Args:
       config: the run's.
-      directory: the run's.
+      directory: the run's, claimed.
       checkpoints: where `save` saves to.
       painter: how a state is drawn.
       record: how it is scored; None where it is not.
@@ -70,7 +70,9 @@ class Journal:
         self._directory = directory
         self._digests = directory / "digests.jsonl"
         self._samples = directory / "samples"
-        self._samples.mkdir(exist_ok=True)
+        self._place = workdir.Place(directory)
+        with workdir.writing(self._samples):
+            self._samples.mkdir(exist_ok=True)
         workdir.keep_lines(self._digests, start)
         self._metrics = Metrics(directory, start)
         self._diagnosis = Diagnosis(d_can_win=config.loss != "wasserstein")
@@ -89,8 +91,8 @@ class Journal:
 
     def close(self) -> None:
         """Writes what was handed over."""
-        self._submit(lambda: None).result()
-        self._metrics.close()
+        with workdir.closing(self._metrics.close):
+            self._submit(lambda: None).result()
 
     def say(self, line: str) -> None:
         """Tells the person at the terminal."""
@@ -166,6 +168,7 @@ class Journal:
         """Runs a task in the writer's thread; after one that failed, none counts."""
         if self._error is None:
             try:
+                self._place.check()
                 task(*arguments)
             except BaseException as error:
                 self._error = error
@@ -191,6 +194,7 @@ class Journal:
         speed = images / (now - then) if step > before else 0.0
         row |= {"images_per_second": speed, "seconds": now - self._began}
         self._last = (step, now)
+        self._checkpoints.check()
         self._metrics.write(step, row)
         self._progress.show(step, row)
         found = self._diagnose(step, row)
@@ -230,6 +234,7 @@ class Journal:
         digest = reproduce.digest(host)
         workdir.append_line(self._digests, digest)
         self._checkpoints.save(host, digest)
+        self._place.check()  # the save may have waited for the one before it
         self._manifest["step"] = step
         workdir.write_json(self._directory / "manifest.json", self._manifest)
 

@@ -15,7 +15,7 @@ from gan_jax import checkpoint, parallel, reproduce, workdir
 from gan_jax.config import Config, as_dict
 from gan_jax.data.folder import Folder
 from gan_jax.data.sources import Source
-from gan_jax.errors import Diverged, Pruned, Stopped, UsageError
+from gan_jax.errors import Diverged, Gone, Pruned, Stopped, Unwritable, UsageError
 from gan_jax.evaluate.record import Record
 from gan_jax.journal import Journal, MetricsOfSteps
 from gan_jax.program import Program
@@ -151,6 +151,7 @@ def open_session(
     Raises:
       UsageError: if config, data or directory are not usable. What the directory holds is left as
         it is, unless an image proves damaged when a streamed run comes to it.
+      Unwritable: if the directory cannot be written any more; it says what is saved there.
     """
     _check_same(config, program.source)
     if not parallel.is_primary():
@@ -160,11 +161,12 @@ def open_session(
         return
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(workdir.claim(path, config))
+        stack.enter_context(_telling_what_is_saved(directory))
         program.check(config)
         _check_apart(program.source, directory)
         _ = program.feed  # a data set that cannot be read is refused before anything is written
         checkpoints = stack.enter_context(checkpoint.Checkpoints(directory, config.checkpoint_keep))
-        state = checkpoints.restore(program.template())
+        state = checkpoints.restore(program.template(), _digests(directory))
         start = 0 if state is None else int(state.step)
         manifest = stack.enter_context(_manifest(config, program.source, directory, start))
         state = program.start(config) if state is None else state
@@ -178,7 +180,7 @@ def open_session(
             config, directory, checkpoints, program.painter, record, start, manifest, progress,
             writer,
         )  # fmt: skip
-        stack.callback(journal.close)
+        stack.enter_context(workdir.closing(journal.close))
         journal.say(_greeting(config, directory, start))
         yield Session(config, directory, state, start, journal)
 
@@ -218,6 +220,27 @@ def _record(
         return program.evaluator.score(program.samples(state, config.seed))
 
     return Record(directory, start, config.eval.best, best, score)
+
+
+@contextlib.contextmanager
+def _telling_what_is_saved(directory: pathlib.Path) -> Iterator[None]:
+    """Within it, that the directory cannot be written is told with the last step that is saved."""
+    try:
+        yield
+    except Gone as error:
+        raise Gone(f"{error}; what was saved is with it") from error
+    except Unwritable as error:
+        if isinstance(error.__cause__, Unwritable):
+            raise  # another run's of this sweep, told by that
+        steps = checkpoint.saved_steps(directory / "checkpoints")
+        saved = f"the run is saved up to step {steps[-1]}" if steps else "no step is saved yet"
+        raise Unwritable(f"{error}; {saved}") from error
+
+
+def _digests(directory: pathlib.Path) -> dict[int, str]:
+    """Step -> sha256 of what the run has written there."""
+    rows = workdir.read_lines(directory / "digests.jsonl")
+    return {row["step"]: row["sha256"] for row in rows if "sha256" in row}
 
 
 def _stopped(step: int, signal: str) -> Stopped:
@@ -267,15 +290,19 @@ def _manifest(
     values |= {"data": data, "earlier": earlier}
     workdir.write_json(path, values)
     endings = {Stopped: "stopped", Diverged: "diverged", Pruned: "pruned"}
-    status = "done"
-    try:
-        yield values
-    except BaseException as error:
-        status = endings.get(type(error), "failed")
-        raise
-    finally:
-        values |= {"status": status, "wall_seconds": round(time.perf_counter() - began, 3)}
-        workdir.write_json(path, values)
+    ending, place = {"status": "done"}, workdir.Place(directory)
+
+    def close() -> None:
+        ending["wall_seconds"] = round(time.perf_counter() - began, 3)
+        place.check()
+        workdir.write_json(path, values | ending)
+
+    with workdir.closing(close):
+        try:
+            yield values
+        except BaseException as error:
+            ending["status"] = endings.get(type(error), "failed")
+            raise
 
 
 def _greeting(config: Config, directory: pathlib.Path, start: int) -> str:

@@ -1,15 +1,29 @@
 """The run's directory: claimed by one process, true to one config, its files never half-written."""
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from gan_jax.config import Config, differences
-from gan_jax.errors import InUse, UsageError
+from gan_jax.errors import Gone, InUse, Unwritable, UsageError
+
+_LOCK = ".lock"
+_REMEDIES = {
+    errno.ENOSPC: "free space",
+    errno.EDQUOT: "free space",
+    errno.EROFS: "make it writable",
+    errno.EACCES: "make it writable",
+    errno.EPERM: "make it writable",
+    errno.ENOENT: "bring it back",
+    errno.ESTALE: "bring it back",
+    errno.ENOTCONN: "bring it back",
+    errno.EIO: "see to its disk",
+}
 
 
 @contextlib.contextmanager
@@ -25,6 +39,75 @@ def claim(path: str, config: Config) -> Iterator[pathlib.Path]:
     with _locked(workdir):
         _check_config(workdir, config)
         yield workdir
+
+
+@contextlib.contextmanager
+def writing(path: pathlib.Path) -> Iterator[None]:
+    """Within it, that the system refuses to write is told of this path, and what to do.
+
+    Raises:
+      Unwritable: in place of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise unwritable(path, error.errno, error.strerror or str(error)) from error
+
+
+def unwritable(path: pathlib.Path, number: int | None, why: str) -> Unwritable:
+    """What to raise where a path cannot be written.
+
+    Args:
+      path: what was to be written.
+      number: of the system's error.
+      why: what that says.
+    """
+    remedy = _REMEDIES.get(number, "set that right")
+    kind = Gone if remedy == "bring it back" else Unwritable
+    return kind(f"{path}: cannot be written ({why}); {remedy} and run the same command again")
+
+
+def system_error(error: BaseException) -> int | None:
+    """The number of the system's error that a library tells of in an exception's text alone."""
+    if isinstance(error, OSError):
+        return error.errno
+    words = {os.strerror(number): number for number in _REMEDIES} | {"NOT_FOUND": errno.ENOENT}
+    return next((number for word, number in words.items() if word in str(error)), None)
+
+
+@contextlib.contextmanager
+def closing(close: Callable[[], None]) -> Iterator[None]:
+    """Calls `close` at the end; what cannot be written then does not hide an earlier error."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(Unwritable):
+            close()
+        raise
+    close()
+
+
+class Place:
+    """A directory that this process has claimed, to be looked for before something is written.
+
+    What is written at the place of one that was removed or unmounted would look like a run.
+
+    Args:
+      directory: as `claim` gives it.
+    """
+
+    def __init__(self, directory: pathlib.Path):
+        self._directory = directory
+        self._claimed = (directory / _LOCK).stat()
+
+    def check(self) -> None:
+        """Raises Gone if the directory, or its lock, is not where it was claimed."""
+        try:
+            found = (self._directory / _LOCK).stat()
+        except OSError as error:
+            raise unwritable(self._directory, errno.ENOENT, str(error.strerror)) from error
+        if not os.path.samestat(found, self._claimed):
+            raise unwritable(self._directory, errno.ENOENT, "another one is at its place")
 
 
 def write_json(path: pathlib.Path, value: dict[str, Any]) -> None:
@@ -43,15 +126,38 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
 
 def write_text(path: pathlib.Path, text: str) -> None:
     """Replaces a file in one move."""
-    draft = path.with_name(path.name + ".draft")
-    draft.write_text(text)
-    os.replace(draft, path)
+    with replacing(path, path.with_name(path.name + ".draft")) as draft:
+        draft.write_text(text)
+
+
+@contextlib.contextmanager
+def replacing(path: pathlib.Path, draft: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Gives a file to write, which then takes a path's place; one half-written is removed.
+
+    Raises:
+      Unwritable: if the system refuses.
+    """
+    try:
+        with writing(path):
+            yield draft
+            os.replace(draft, path)
+    except Unwritable:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise
 
 
 def append_line(path: pathlib.Path, row: dict[str, Any]) -> None:
-    """Appends a JSON object as one line."""
-    with path.open("a") as file:
-        file.write(json.dumps(row) + "\n")
+    """Appends a JSON object as one line, behind a half-written one too.
+
+    Raises:
+      Unwritable: if the system refuses.
+    """
+    with writing(path), path.open("ab+") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - 1, 0))
+        begin = b"" if file.read() in (b"", b"\n") else b"\n"
+        file.write(begin + json.dumps(row).encode() + b"\n")
 
 
 def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
@@ -82,7 +188,7 @@ def _locked(workdir: pathlib.Path) -> Iterator[None]:
     """The kernel frees the lock when the process ends, however it ends."""
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        file = (workdir / ".lock").open("w")
+        file = (workdir / _LOCK).open("w")
     except OSError as error:
         raise UsageError(
             f"--workdir={workdir}: cannot be written ({error.strerror}); name another directory"

@@ -13,10 +13,10 @@ from gan_jax.state import build_models, init_state
 from support import tiny_mlp_config
 
 
-def born(config=None):
+def born(config=None, seed=0):
     config = config or tiny_mlp_config()
     networks = build_models(config, (2,), None)
-    return to_host(init_state(config, networks, (2,), prng.root(0)))
+    return to_host(init_state(config, networks, (2,), prng.root(seed)))
 
 
 def at(state, step):
@@ -38,9 +38,9 @@ def saved(state, tmp_path_factory):
     return directory
 
 
-def restore(directory, template):
+def restore(directory, template, written=None):
     with Checkpoints(directory, keep=3) as checkpoints:
-        return checkpoints.restore(template)
+        return checkpoints.restore(template, written)
 
 
 def test_a_state_comes_back_bit_for_bit(saved, state):
@@ -123,6 +123,38 @@ def test_a_swapped_checkpoint_is_noticed(saved, state, tmp_path, caplog):
     shutil.copytree(steps / "00000010" / "state", steps / "00000020" / "state")
     assert restore(directory, state).step == 10
     assert "do not match the digest" in caplog.text
+
+
+def digests_of(*states):
+    return {int(state.step): reproduce.digest(state)["sha256"] for state in states}
+
+
+def test_a_checkpoint_of_another_run_is_set_aside_with_a_warning(saved, state, tmp_path, caplog):
+    """Whole, of the right shapes and with a digest of its own: another seed's."""
+    directory, other = tmp_path / "run", tmp_path / "other"
+    shutil.copytree(saved, directory)
+    foreign = at(born(seed=1), 20)
+    with Checkpoints(other, keep=3) as checkpoints:
+        checkpoints.save(foreign, reproduce.digest(foreign))
+    shutil.rmtree(directory / "checkpoints" / "00000020")
+    shutil.copytree(other / "checkpoints" / "00000020", directory / "checkpoints" / "00000020")
+    back = restore(directory, state, digests_of(at(state, 10), at(state, 20)))
+    assert reproduce.digest(back) == reproduce.digest(at(state, 10))
+    assert "checkpoint 20 is of another run" in caplog.text
+    assert (directory / "checkpoints.damaged" / "00000020").is_dir()
+
+
+def test_an_earlier_checkpoint_under_a_later_name_is_set_aside(saved, state, tmp_path, caplog):
+    directory = tmp_path / "run"
+    shutil.copytree(saved, directory)
+    shutil.rmtree(directory / "checkpoints" / "00000020")
+    shutil.copytree(directory / "checkpoints" / "00000010", directory / "checkpoints" / "00000020")
+    assert restore(directory, state, digests_of(at(state, 10), at(state, 20))).step == 10
+    assert "checkpoint 20 is of another run" in caplog.text
+
+
+def test_a_checkpoint_that_no_digest_is_kept_of_is_taken(saved, state):
+    assert restore(saved, state, digests_of(at(state, 10))).step == 20
 
 
 def test_damage_all_through_leaves_the_seed_and_keeps_the_pieces(saved, state, tmp_path):

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import prng
+from gan_jax import prng, workdir
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.errors import Diverged
 from gan_jax.journal import Journal
@@ -43,6 +43,7 @@ def state():
 @pytest.fixture
 def open_journal(tmp_path):
     with contextlib.ExitStack() as stack:
+        stack.enter_context(workdir.claim(str(tmp_path), tiny_mlp_config()))
         checkpoints = stack.enter_context(Checkpoints(tmp_path, keep=9))
         writer = stack.enter_context(ThreadPoolExecutor(1))
 

@@ -5,7 +5,7 @@ import pytest
 
 from gan_jax import workdir
 from gan_jax.config import as_dict
-from gan_jax.errors import UsageError
+from gan_jax.errors import Gone, Unwritable, UsageError
 from support import tiny_config
 
 
@@ -110,3 +110,36 @@ def test_half_written_lines_are_passed_over(tmp_path):
     assert workdir.read_lines(file) == []
     file.write_text('{"step": 1, "fid": 2.5}\n{"step": 2, "fi')
     assert workdir.read_lines(file) == [{"step": 1, "fid": 2.5}]
+
+
+def test_a_line_behind_a_half_written_one_is_whole(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"step": 1, "fid": 2.5}\n{"step": 2, "fi')
+    for step in (3, 4):
+        workdir.append_line(file, {"step": step})
+    assert [row["step"] for row in workdir.read_lines(file)] == [1, 3, 4]
+
+
+def test_what_takes_the_place_of_a_claimed_directory_is_not_it(tmp_path):
+    run = tmp_path / "run"
+    with workdir.claim(str(run), tiny_config()):
+        place = workdir.Place(run)
+        place.check()
+        run.rename(tmp_path / "moved")
+        with pytest.raises(Gone, match="No such file or directory"):
+            place.check()
+        with (
+            workdir.claim(str(run), tiny_config()),
+            pytest.raises(Gone, match="another one is at its place"),
+        ):
+            place.check()
+
+
+def test_an_error_at_the_end_does_not_hide_the_first_one():
+    def close():
+        raise Unwritable("the second")
+
+    with pytest.raises(ValueError, match="the first"), workdir.closing(close):
+        raise ValueError("the first")
+    with pytest.raises(Unwritable, match="the second"), workdir.closing(close):
+        pass

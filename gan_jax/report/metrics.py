@@ -1,44 +1,75 @@
 """Writes the numbers and pictures of a run where tools find them: JSON lines and TensorBoard."""
 
 import pathlib
+import time
 
 import numpy as np
 from jaxtyping import UInt8
-from tensorboardX import SummaryWriter
+from tensorboardX import summary
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from gan_jax import workdir
+
+_FLUSH_SECONDS = 120.0
 
 
 class Metrics:
     """Writer of metrics.jsonl and of TensorBoard's events, to be closed at the end.
 
+    The events are written by who calls, for tensorboardX's own thread takes an error with it: the
+    queue to it then fills, and the next event waits for ever. A clock set back by a month is one.
+
     Args:
       directory: the run's directory.
       start: the step that the run goes on from; rows later than it, left by a run that was killed,
         are dropped, for the run writes them again.
+
+    Raises:
+      Unwritable: if the system refuses to write, as all methods do.
     """
 
     def __init__(self, directory: pathlib.Path, start: int):
         self._path = directory / "metrics.jsonl"
         workdir.keep_lines(self._path, start)
-        self._events = SummaryWriter(str(directory), purge_step=start + 1 if start else 0)
+        with workdir.writing(directory / "events"):
+            self._events = EventsWriter(str(directory / "events"))
+        self._file = directory / "events"
+        self._flushed = time.perf_counter()
+        session = SessionLog(status=SessionLog.START)
+        self._write_event(start + 1 if start else 0, session_log=session)
+        self._flush()
 
     def close(self) -> None:
-        """Flushes the events."""
-        self._events.close()
+        """Flushes the events; once."""
+        events, self._events = self._events, None
+        if events is not None:
+            with workdir.writing(self._file):
+                events.close()
 
     def write(self, step: int, values: dict[str, float]) -> None:
         """Adds a row: the step and the values."""
         workdir.append_line(self._path, {"step": step, **values})
         for name, value in values.items():
-            self._events.add_scalar(name, value, step)
+            self._write_event(step, summary=summary.scalar(name, value))
+        if time.perf_counter() - self._flushed > _FLUSH_SECONDS:
+            self._flush()
 
     def write_scores(self, step: int, scores: dict[str, float]) -> None:
         """Adds an evaluation to TensorBoard; its row in eval.jsonl is `evaluate.record`'s."""
         for name, value in scores.items():
-            self._events.add_scalar(f"eval/{name}", value, step)
+            self._write_event(step, summary=summary.scalar(f"eval/{name}", value))
 
     def write_picture(self, step: int, pixels: UInt8[np.ndarray, "height width 3"]) -> None:
         """Adds a picture to TensorBoard."""
-        self._events.add_image("samples", pixels, step, dataformats="HWC")
-        self._events.flush()
+        self._write_event(step, summary=summary.image("samples", pixels, dataformats="HWC"))
+        self._flush()
+
+    def _write_event(self, step: int, **what: object) -> None:
+        with workdir.writing(self._file):
+            self._events.write_event(Event(step=step, wall_time=time.time(), **what))
+
+    def _flush(self) -> None:
+        with workdir.writing(self._file):
+            self._events.flush()
+        self._flushed = time.perf_counter()

@@ -2,7 +2,6 @@
 
 import io
 import math
-import os
 import pathlib
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
+from gan_jax import workdir
 from gan_jax.data import toys
 
 Pixels = UInt8[np.ndarray, "rows columns 3"]
@@ -115,18 +115,16 @@ def time_lapse(folder: pathlib.Path, target: pathlib.Path, frames: int = 60) -> 
         for image in images
     ]
     durations = [120] * (len(images) - 1) + [2000]
-    draft = target.with_suffix(".draft")
-    images[0].save(
-        draft, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0
-    )
-    os.replace(draft, target)
+    with workdir.replacing(target, target.with_suffix(".draft")) as draft:
+        images[0].save(
+            draft, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0
+        )
 
 
 def save(pixels: Pixels, path: pathlib.Path) -> None:
     """Writes a PNG, in one move."""
-    draft = path.with_suffix(".draft")
-    Image.fromarray(pixels).save(draft, "PNG")
-    os.replace(draft, path)
+    with workdir.replacing(path, path.with_suffix(".draft")) as draft:
+        Image.fromarray(pixels).save(draft, "PNG")
 
 
 def _figure(width: float, height: float) -> tuple[Any, Any]:

@@ -23,7 +23,16 @@ from typing import Any
 
 from gan_jax import workdir
 from gan_jax.config import Config, as_dict, differences
-from gan_jax.errors import Diverged, InUse, Pruned, Stopped, UsageError, first_line
+from gan_jax.errors import (
+    Diverged,
+    Gone,
+    InUse,
+    Pruned,
+    Stopped,
+    Unwritable,
+    UsageError,
+    first_line,
+)
 from gan_jax.evaluate import rows
 from gan_jax.program import Program, static_part
 from gan_jax.stopping import StopSignals
@@ -65,6 +74,8 @@ def sweep(
     Raises:
       UsageError: if the sweep, the config, the data, the directory or the storage is not usable.
       Stopped: after SIGTERM or SIGINT; what was in training is saved and given back.
+      Unwritable: if the directory cannot be written any more. One run's that is gone fails its
+        trial alone.
     """
     config = space.judged(search, config)
     space.check(search, config)
@@ -78,7 +89,7 @@ def sweep(
         raise UsageError(
             f"--workdir={directory}: cannot be written ({error.strerror}); name another directory"
         ) from error
-    with StopSignals() as signals, study:
+    with StopSignals() as signals, workdir.writing(directory), study:
         _agree(study, search, config)
         command = functools.partial(_command, experiment, original)
         Worker(config, search, program, directory, places, study, signals, command).run()
@@ -262,6 +273,8 @@ class Worker:
                 population.leave(member)
         broken = next((member for member in job.members if member.error), None)
         if broken is not None:
+            if isinstance(broken.error, Unwritable) and not isinstance(broken.error, Gone):
+                raise broken.error  # the others' directories lie on the same disk
             kind = outcome.DIVERGED if isinstance(broken.error, Diverged) else outcome.FAILED
             self._end(job, population, kind, first_line(broken.error))
         elif not job.waiting and self._report(job):
@@ -340,7 +353,10 @@ class Worker:
                         member.stop(population.state(member), str(self._signals.received))
                     population.leave(member)
                 member.close(error)
-            self._study.give_back(job.trial)
+            with contextlib.nullcontext() if error is None else contextlib.suppress(OSError):
+                self._study.give_back(
+                    job.trial
+                )  # where it cannot be written, others will see to it
         self._jobs = []
 
     def _write(self) -> None:

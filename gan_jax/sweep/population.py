@@ -23,6 +23,7 @@ from jaxtyping import PyTree
 from gan_jax import parallel, prng
 from gan_jax.config import Config
 from gan_jax.data.feed import plan_of
+from gan_jax.errors import Unwritable
 from gan_jax.program import Program
 from gan_jax.report.progress import Silence
 from gan_jax.session import open_session
@@ -93,8 +94,11 @@ class Member:
           error: what ended it; None: its own, if it has one.
         """
         error = error or self.error
-        kind = type(error) if error else None
-        self._stack.__exit__(kind, error, error.__traceback__ if error else None)
+        if error is None:
+            self._stack.close()
+            return
+        with contextlib.suppress(Unwritable):  # its own, told with what is saved, or a later one
+            self._stack.__exit__(type(error), error, error.__traceback__)
 
 
 class Turns:
