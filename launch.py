@@ -8,14 +8,17 @@ Modes (--mode):
   evaluate  scores a checkpoint of the run that --workdir holds: --checkpoint=latest | best | all |
             STEP, or what bounds it: real (one half of the data against the other) | noise; or the
             images of --images=DIR against the data. Adds to eval.jsonl
+  verify    makes the run that --workdir holds again, from its seed or from the checkpoint of
+            --from=STEP, and compares it with its record bit for bit, or within --tolerance=X where
+            the hardware is another. Writes nothing there
   sweep     works on the experiment's get_sweep(), in sweeps/EXPERIMENT or --workdir; any number of
             such processes may, with one --storage (a database's URL; default: a file there) and
             one --study. --population=N runs train side by side; --trials=N in place of its own
   prepare   downloads and prepares the experiment's TFDS data set, once
 
 Exit codes: 0 done; 2 wrong usage or config, one line says what; 3 diverged, the checkpoints before
-it are kept; 75 stopped by SIGTERM or SIGINT after saving, run the same command to continue; 1
-anything unexpected.
+it are kept; 4 a run made again differs from its record; 75 stopped by SIGTERM or SIGINT after
+saving, run the same command to continue; 1 anything unexpected.
 """
 
 from absl import app, flags
@@ -33,6 +36,12 @@ _POPULATION = flags.DEFINE_integer(
 )
 _STORAGE = flags.DEFINE_string("storage", "", "where a sweep's study is kept: a URL of Optuna's")
 _STUDY = flags.DEFINE_string("study", "", "the sweep's name in its storage; empty: EXPERIMENT")
+_FROM = flags.DEFINE_integer(
+    "from", 0, "step of the checkpoint that a check begins with; 0: the seed", lower_bound=0
+)
+_TOLERANCE = flags.DEFINE_float(
+    "tolerance", 0.0, "relative, of a check; 0: bit for bit", lower_bound=0.0
+)
 _IMAGES = flags.DEFINE_string("images", "", "a directory or a zip of images to evaluate")
 
 
@@ -48,6 +57,8 @@ def main(argv: list[str]) -> None:
         population=_POPULATION.value,
         storage=_STORAGE.value,
         study=_STUDY.value,
+        start=_FROM.value,
+        tolerance=_TOLERANCE.value,
     )
     command.run(_MODE.value, request)
 
