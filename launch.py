@@ -8,6 +8,9 @@ Modes (--mode):
   evaluate  scores a checkpoint of the run that --workdir holds: --checkpoint=latest | best | all |
             STEP, or what bounds it: real (one half of the data against the other) | noise; or the
             images of --images=DIR against the data. Adds to eval.jsonl
+  verify    makes the run that --workdir holds again, from its seed or from the checkpoint of
+            --from=STEP, and compares it with its record bit for bit, or within --tolerance=X where
+            the hardware is another. Writes nothing there
   sweep     works on the experiment's get_sweep(), in sweeps/EXPERIMENT or --workdir; any number of
             such processes may, with one --storage (a database's URL; default: a file there) and
             one --study. --population=N runs train side by side; --trials=N in place of its own
@@ -18,9 +21,10 @@ Several processes train one run together with --coordinator_address=HOST:PORT (o
 MPI, Cloud TPU or Kubernetes has started them (docs/clusters.md).
 
 Exit codes: 0 done; 2 wrong usage or config, one line says what; 3 diverged, the checkpoints before
-it are kept; 74 the run's directory cannot be written any more (full, read-only, gone), what was
-saved is kept; 75 stopped by SIGTERM or SIGINT after saving, or left by another process of the run:
-run the same command to continue; 1 anything unexpected.
+it are kept; 4 a run made again differs from its record; 74 the run's directory cannot be written
+any more (full, read-only, gone), what was saved is kept; 75 stopped by SIGTERM or SIGINT after
+saving, or left by another process of the run: run the same command to continue; 1 anything
+unexpected.
 """
 
 from absl import app, flags
@@ -42,6 +46,12 @@ _STUDY = flags.DEFINE_string("study", "", "the sweep's name in its storage; empt
 _ADDRESS = flags.DEFINE_string("coordinator_address", "", "HOST:PORT of process 0, or auto")
 _PROCESSES = flags.DEFINE_integer("num_processes", 0, "processes that train one run together")
 _PROCESS = flags.DEFINE_integer("process_id", -1, "which of them this is, from 0")
+_FROM = flags.DEFINE_integer(
+    "from", 0, "step of the checkpoint that a check begins with; 0: the seed", lower_bound=0
+)
+_TOLERANCE = flags.DEFINE_float(
+    "tolerance", 0.0, "relative, of a check; 0: bit for bit", lower_bound=0.0
+)
 _IMAGES = flags.DEFINE_string("images", "", "a directory or a zip of images to evaluate")
 
 
@@ -58,6 +68,8 @@ def main(argv: list[str]) -> None:
         storage=_STORAGE.value,
         study=_STUDY.value,
         processes=Processes(_ADDRESS.value, _PROCESSES.value, _PROCESS.value),
+        start=_FROM.value,
+        tolerance=_TOLERANCE.value,
     )
     command.run(_MODE.value, request)
 

@@ -32,6 +32,8 @@ class Request(NamedTuple):
       storage: a URL of Optuna's; empty: a file in the work directory.
       study: the name of a sweep in its storage; empty: that of the experiment.
       processes: of a run, where it has several.
+      start: the step of the checkpoint that a check begins with; 0: from the seed.
+      tolerance: relative, within which a check lets numbers differ; 0: bit for bit.
     """
 
     config: Config | None
@@ -44,6 +46,8 @@ class Request(NamedTuple):
     storage: str = ""
     study: str = ""
     processes: Processes = Processes()
+    start: int = 0
+    tolerance: float = 0.0
 
 
 def train(request: Request) -> None:
@@ -65,6 +69,20 @@ def evaluate(request: Request) -> None:
     from gan_jax.evaluate import mode
 
     mode.evaluate(request.config, request.workdir, request.checkpoint, request.images)
+
+
+def verify(request: Request) -> None:
+    """Makes a run again, and compares it with what its directory records."""
+    from gan_jax import startup, workdir
+
+    if request.config is not None:
+        raise UsageError("--config: --mode=verify takes none; a run is checked by its own config")
+    directory = pathlib.Path(request.workdir).expanduser()
+    config = workdir.own_config(directory)
+    startup.prepare(config)
+    from gan_jax.verify import verify
+
+    verify(config, directory, request.start, request.tolerance)
 
 
 def sweep(request: Request) -> None:
@@ -102,13 +120,14 @@ def prepare(request: Request) -> None:
 MODES: dict[str, Callable[[Request], None]] = {
     "train": train,
     "evaluate": evaluate,
+    "verify": verify,
     "sweep": sweep,
     "prepare": prepare,
 }
 # In these, the processes of a run work together; elsewhere each is its own.
 _TOGETHER = ("train",)
 # These know what to do by the run's own config.json.
-_WITHOUT_CONFIG = ("evaluate",)
+_WITHOUT_CONFIG = ("evaluate", "verify")
 
 
 def parser(usage: str) -> Callable[[list[str]], list[str]]:
@@ -200,6 +219,19 @@ def _log_only_our_warnings() -> None:
     ours.addHandler(handler)
     ours.setLevel(logging.WARNING)
     ours.propagate = False
+    _drop_complaints_of_reads()
+
+
+def _drop_complaints_of_reads() -> None:
+    """When one read of a damaged checkpoint fails, Orbax's others complain, some at the end."""
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    hook = sys.unraisablehook
+
+    def drop_closed_loop(event: Any) -> None:
+        if str(event.exc_value) != "Event loop is closed":
+            hook(event)
+
+    sys.unraisablehook = drop_closed_loop
 
 
 def _check_overrides(argv: list[str]) -> None:

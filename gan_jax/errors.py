@@ -28,6 +28,12 @@ class Diverged(GanJaxError):
     exit_code = 3
 
 
+class Differs(GanJaxError):
+    """A run that was made again is not what its directory records."""
+
+    exit_code = 4
+
+
 class Pruned(GanJaxError):
     """A sweep has ended the run before its last step; what was saved is kept."""
 

@@ -14,13 +14,15 @@ import numpy as np
 from jax.extend.random import define_prng_impl, threefry_prng_impl
 from jaxtyping import Array, Int, Key, UInt32, UInt64
 
+IMPLEMENTATION = "threefry2x32"
+
 _JAX = threefry_prng_impl
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))  # of Threefry 2x32, Salmon et al. 2011, table 2
 
 
 def root(seed: int) -> Key[Array, ""]:
     """The key that a run's seed stands for (threefry, typed)."""
-    return jax.random.key(seed, impl="threefry2x32")
+    return jax.random.key(seed, impl=IMPLEMENTATION)
 
 
 def stream(key: Key[Array, ""], name: str, *indices: Int[Array, ""] | int) -> Key[Array, ""]:

@@ -11,9 +11,11 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.extend import backend
 from jaxtyping import PyTree
 
 import gan_jax
+from gan_jax import prng
 from gan_jax.state import GANState
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -51,9 +53,11 @@ def manifest(seed: int) -> dict[str, Any]:
         "packages": packages(),
         "platform": platform.platform(),
         "backend": jax.default_backend(),
+        "platform_version": backend.get_backend().platform_version,
         "devices": [device.device_kind for device in devices],
         "processes": jax.process_count(),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "prng": prng.IMPLEMENTATION,
         "seed": seed,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }

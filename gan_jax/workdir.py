@@ -9,7 +9,7 @@ import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from gan_jax.config import Config, differences
+from gan_jax.config import Config, differences, from_dict, validate
 from gan_jax.errors import Gone, InUse, Unwritable, UsageError
 
 _LOCK = ".lock"
@@ -222,6 +222,31 @@ def saved_config(workdir: pathlib.Path) -> dict[str, Any] | None:
             f"--workdir={workdir}: its config.json is damaged ({error}); repair it, or name "
             "another directory"
         ) from error
+    return saved
+
+
+def own_config(workdir: pathlib.Path) -> Config:
+    """The config of the run that a directory holds, for who is given no other.
+
+    Raises:
+      UsageError: if it holds none, or one that this gan_jax cannot build.
+    """
+    config = from_dict(must_hold_run(workdir))
+    validate(config)
+    return config
+
+
+def must_hold_run(workdir: pathlib.Path) -> dict[str, Any]:
+    """`saved_config` of a directory that is to hold a run.
+
+    Raises:
+      UsageError: if it holds none.
+    """
+    saved = saved_config(workdir)
+    if saved is None:
+        raise UsageError(
+            f"--workdir={workdir}: holds no run (no config.json); name the directory of one"
+        )
     return saved
 
 

@@ -56,7 +56,9 @@ MISTAKES = {
         (DIGITS, "--config.dataset.name=ring_2d"), 1, "take the family mlp",
     ),
     "unwritable": ((DIGITS, "--workdir=LICENSE/x"), 1, "--workdir=LICENSE/x: cannot be written"),
-    "unknown mode": ((DIGITS, "--mode=trian"), 1, "takes train | evaluate | sweep | prepare; "),
+    "unknown mode": (
+        (DIGITS, "--mode=trian"), 1, "takes train | evaluate | verify | sweep | prepare; ",
+    ),
     "unknown flag": ((DIGITS, "--wokdir=x"), 1, "wokdir"),
     "stray word": ((DIGITS, "train"), 1, "'train': unexpected"),
     "no value": ((DIGITS, "--config.seed"), 1, "Missing value for flag --config.seed"),
