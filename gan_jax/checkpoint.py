@@ -54,7 +54,7 @@ class Checkpoints:
         options = _options(max_to_keep=keep, async_options=_PATIENT)
         self._open = lambda: ocp.CheckpointManager(self._directory.absolute(), options=options)
         with self._writing():
-            self._directory.mkdir(exist_ok=True)
+            self._directory.mkdir(parents=True, exist_ok=True)
             for leftover in self._directory.glob("*orbax-checkpoint-tmp*"):
                 shutil.rmtree(leftover)  # a save that a kill cut short
             self._manager = self._open()

@@ -353,10 +353,9 @@ class Worker:
                         member.stop(population.state(member), str(self._signals.received))
                     population.leave(member)
                 member.close(error)
+            # Where even that cannot be written, the others find this worker dead.
             with contextlib.nullcontext() if error is None else contextlib.suppress(OSError):
-                self._study.give_back(
-                    job.trial
-                )  # where it cannot be written, others will see to it
+                self._study.give_back(job.trial)
         self._jobs = []
 
     def _write(self) -> None:
