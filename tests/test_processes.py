@@ -203,7 +203,7 @@ from gan_jax.config import *
 
 def get_config():
     def sgd():
-        return Optimizer(name="sgd", learning_rate=0.02)
+        return Optimizer(name="sgd", learning_rate=0.001)
 
     return Config(
         steps=20, batch_size=32, d_steps=2, dataset=Dataset(name="digits"), latent=Latent(dim=8),
