@@ -82,7 +82,8 @@ def verify(request: Request) -> None:
     startup.prepare(config)
     from gan_jax.verify import verify
 
-    verify(config, directory, request.start, request.tolerance)
+    with joined(request.processes):
+        verify(config, directory, request.start, request.tolerance)
 
 
 def sweep(request: Request) -> None:
@@ -125,7 +126,7 @@ MODES: dict[str, Callable[[Request], None]] = {
     "prepare": prepare,
 }
 # In these, the processes of a run work together; elsewhere each is its own.
-_TOGETHER = ("train",)
+_TOGETHER = ("train", "verify")
 # These know what to do by the run's own config.json.
 _WITHOUT_CONFIG = ("evaluate", "verify")
 

@@ -32,7 +32,7 @@ from gan_jax.config import Config
 from gan_jax.errors import Differs, Stopped, UsageError, first_line
 from gan_jax.journal import MetricsOfSteps
 from gan_jax.program import Program
-from gan_jax.report.progress import Progress
+from gan_jax.report.progress import Progress, Silence
 from gan_jax.state import GANState
 from gan_jax.stopping import StopSignals
 
@@ -76,7 +76,11 @@ def verify(config: Config, directory: pathlib.Path, start: int, tolerance: float
     """
     if not 0 <= tolerance < 1:
         raise UsageError(f"--tolerance={tolerance}: takes a number from 0 to below 1")
-    with StopSignals() as signals, contextlib.closing(Progress()) as progress:
+    speaks = parallel.is_primary()  # of several processes, which all compare
+    with (
+        StopSignals() as signals,
+        contextlib.closing(Progress() if speaks else Silence()) as progress,
+    ):
         kept, digests = _checkpoints(directory), _rows(directory / "digests.jsonl", "sha256")
         metrics = _rows(directory / "metrics.jsonl")
         if start and start not in kept:
@@ -86,12 +90,15 @@ def verify(config: Config, directory: pathlib.Path, start: int, tolerance: float
         record = Record(*({step: r[step] for step in r if step > start} for r in record))
         _check_record(config, directory, record, start, tolerance)
         program = Program(config)
-        _say_how_it_was_made(directory, program, start, max(record.steps()))
+        for line in _how_it_was_made(directory, program, start, max(record.steps())):
+            if speaks:
+                print(line, flush=True)
         state = _first(program, kept, digests, start)
         comparison = Comparison(record, program.template(), start, tolerance, progress)
         _make_again(program, state, comparison, progress, signals)
         said = comparison.passed()
-    print(said)
+    if speaks:
+        print(said)
 
 
 class Comparison:
@@ -220,7 +227,7 @@ class Comparison:
     def _saved(self, folder: pathlib.Path, step: int) -> GANState | None:
         """A checkpoint; None where it is damaged, or gone since another process trains on."""
         try:
-            return _read(folder, step, self._template)
+            return _read(folder, step, self._template, check=False)  # it is compared itself
         except UsageError as error:
             if step in checkpoint.saved_steps(folder):
                 self._progress.say(f"warning: {error}; it is not compared")
@@ -266,7 +273,7 @@ def _make_again(
     progress.say(f"makes steps {start + 1} to {last} again")
     key, state = parallel.replicate(prng.root(config.seed)), parallel.replicate(state)
     diagnose.spectral_norms(state)  # compiles, which shall not count as time of a step
-    pace, before = None, {}
+    pace, before, consensus = None, {}, parallel.Consensus()
     with contextlib.closing(program.feed.items(config.seed, start)) as items:
         for step in range(start + every, last + 1, every):
             state, metrics = program.call(state, key, program.feed.constant, next(items))
@@ -276,8 +283,8 @@ def _make_again(
                 row = _row(state, metrics)
                 comparison.take(step, state, row)
                 progress.show(step, row | {"images_per_second": pace.images_per_second(step)})
-            if signals.received and step < last:
-                raise comparison.stopped(step, signals.received)
+            if consensus.reached(bool(signals.received)) and step < last:
+                raise comparison.stopped(step, signals.received or "another process's signal")
 
 
 def _row(state: GANState, metrics: MetricsOfSteps) -> Row:
@@ -302,8 +309,9 @@ def _first(
     if not start:
         return program.start(program.config)
     folder = kept[start][0]
-    state = _read(folder, start, program.template())
-    for row in digests.get(start, []):
+    rows = digests.get(start, [])
+    state = _read(folder, start, program.template(), check=not rows)
+    for row in rows:
         if parts := compare.digests(row, reproduce.digest(state)):
             raise Differs(
                 f"differs at step {start}: {', '.join(parts)}; {folder.name}/{start:08d} is not "
@@ -312,9 +320,9 @@ def _first(
     return state
 
 
-def _read(folder: pathlib.Path, step: int, template: GANState) -> GANState:
+def _read(folder: pathlib.Path, step: int, template: GANState, *, check: bool) -> GANState:
     try:
-        return checkpoint.read(folder, step, template)
+        return checkpoint.read(folder, step, template, check=check)
     except UsageError as error:
         why = textwrap.shorten(first_line(error.__cause__), 120)  # Orbax says it at great length
         raise UsageError(
@@ -378,16 +386,15 @@ def _check_record(
         )
 
 
-def _say_how_it_was_made(directory: pathlib.Path, program: Program, start: int, last: int) -> None:
-    """Prints what differs between the sessions that made the steps, and between them and this.
+def _how_it_was_made(directory: pathlib.Path, program: Program, start: int, last: int) -> list[str]:
+    """What differs between the sessions that made the steps, and between them and this.
 
     Raises:
       UsageError: if the data are others.
     """
     manifest = workdir.read_json(directory / "manifest.json")
     if not manifest:
-        print("manifest.json: missing or damaged; how the run was made is not known")
-        return
+        return ["manifest.json: missing or damaged; how the run was made is not known"]
     source = program.source
     data = {"examples": len(source), "sha256": source.fingerprint()}
     if manifest.get("data", data) != data:
@@ -397,5 +404,4 @@ def _say_how_it_was_made(directory: pathlib.Path, program: Program, start: int, 
             "so it cannot be made again; bring them back"
         )
     now = reproduce.manifest(program.config.seed)
-    for line in provenance.compare(manifest, now, start, last):
-        print(line, flush=True)
+    return provenance.compare(manifest, now, start, last)

@@ -69,15 +69,15 @@ class Launcher:
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         }
 
+    def environment(self, devices: int) -> dict[str, str]:
+        """What its processes find there."""
+        return {**self._environment, "JAX_NUM_CPU_DEVICES": str(devices)}
+
     def start(
         self, *arguments, devices=1, program="launch.py", folder=ROOT, environment=()
     ) -> subprocess.Popen:
         command = [sys.executable, program, *map(str, arguments)]
-        environment = {
-            **self._environment,
-            "JAX_NUM_CPU_DEVICES": str(devices),
-            **dict(environment),
-        }
+        environment = {**self.environment(devices), **dict(environment)}
         return subprocess.Popen(
             command, cwd=folder, env=environment, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -5,12 +5,14 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 
 import jax
 import numpy as np
 import pytest
 
-from support import TINY_FLAGS, json_lines, kill, wait_for
+from support import ROOT, TINY_FLAGS, json_lines, kill, wait_for
 from test_parallel import restored
 
 SGD = (
@@ -114,6 +116,26 @@ def test_two_processes_twice_are_bit_for_bit_the_same(launch, ten_steps, tmp_pat
     digests = json_lines(tmp_path / "digests.jsonl")
     assert digests == json_lines(ten_steps / "2" / "digests.jsonl")
     assert [row["step"] for row in digests] == [5, 10]
+
+
+def test_two_processes_verify_what_two_have_made(launch, ten_steps):
+    request = ("--mode=verify", f"--workdir={ten_steps / '2'}")
+    for code, said in Group(launch, 2, *request, devices=2, base=()).end():
+        assert code == 0, said
+
+
+@pytest.mark.skipif(not shutil.which("mpirun"), reason="Open MPI is not installed")
+def test_open_mpi_starts_a_run_and_goes_on_with_it(launch, ten_steps, tmp_path):
+    command = ["mpirun", "--allow-run-as-root", "--oversubscribe", "-n", "2", sys.executable]
+    command += ["launch.py", *TINY_FLAGS, *SGD, *EVERY_FIVE, "--coordinator_address=auto"]
+    for steps in (5, 10):
+        process = subprocess.run(
+            [*command, f"--workdir={tmp_path}", f"--config.steps={steps}"],
+            cwd=ROOT, env=launch.environment(devices=2), capture_output=True, text=True,
+        )  # fmt: skip
+        assert process.returncode == 0, process.stderr
+    digests = json_lines(tmp_path / "digests.jsonl")
+    assert digests == json_lines(ten_steps / "2" / "digests.jsonl")
 
 
 @pytest.mark.parametrize("counts", [(1, 2), (2, 1)])

@@ -172,6 +172,40 @@ def test_a_checkpoint_of_another_run(verify, run, other, apart):
     assert said.endswith("checkpoints/00000030 is not the state that digests.jsonl records")
 
 
+def test_a_bit_of_a_parameter_that_was_turned(verify, run):
+    """It is named, though the digest that lies beside it tells already that it was changed."""
+    folder, template = run / "checkpoints", Program(workdir.own_config(run)).template()
+    state = checkpoint.read(folder, 30, template)
+    kernel = state.discriminator.params["Conv_0"]["kernel"]
+    before = kernel.flat[7]
+    kernel.view(np.uint32).flat[7] ^= 1
+    shutil.rmtree(folder / "00000030")
+    with checkpoint.Checkpoints(run, keep=9) as checkpoints:
+        recorded = next(row for row in json_lines(run / "digests.jsonl") if row["step"] == 30)
+        checkpoints.save(state, recorded)
+    code, said, _ = verify(run)
+    assert code == 4
+    off = np.abs(kernel.flat[7] - before)
+    assert said == (
+        "identical through step 25, differs at step 30: checkpoints/00000030; in the checkpoint of "
+        f"step 30, first discriminator.params['Conv_0']['kernel'], by at most {off:.2g} "
+        f"(relative {off / np.abs(kernel).max():.2g})"
+    )
+    code, said, _ = verify(run, "--from=30")
+    assert code == 4
+    assert said.startswith("differs at step 30: discriminator.params; checkpoints/00000030 is not")
+
+
+def test_another_version_of_a_package_is_said_first(verify, run):
+    manifest = json.loads((run / "manifest.json").read_text())
+    here = manifest["packages"]["optax"]
+    manifest["packages"]["optax"] = "0.0.1"
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    code, said, ended = verify(run)
+    assert code == 0, said
+    assert ended.stdout.splitlines()[0] == f"optax: 0.0.1 then, {here} now"
+
+
 def test_a_run_under_anothers_config(verify, trained, other, apart, tmp_path):
     """All of it is of one piece, and none of it what its seed makes."""
     folder = shutil.copytree(other, tmp_path / "run")
