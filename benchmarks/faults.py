@@ -1,11 +1,11 @@
 """What becomes of a run that is disturbed: each fault, how the run met it, and how it ended.
 
-  python -m benchmarks.faults [--kills=50] [--seed=0]
+  python -m benchmarks.faults [--kills=50] [--seed=0] [--only=TEXT]
 
-A small GAN on the digits is trained once undisturbed. Then, for each fault, a run of the same
-config is disturbed, and the same command is given until the run has its steps; the digest of its
-last state must be that of the undisturbed one. Prints a Markdown table; exits with 1 unless all
-are.
+A small GAN on the digits is trained once undisturbed, by one process and by two. Then, for each
+fault, a run of the same config is disturbed, and the same command is given again until the run has
+its steps; the digest of its last state must be that of the undisturbed one. Prints a Markdown
+table; exits with 1 unless all are.
 Disks that are full, read-only or gone are in tests/test_faults.py, which mounts real ones.
 """
 
@@ -138,22 +138,27 @@ def refused_config(run: pathlib.Path) -> tuple[int, str]:
 def two_writers(run: pathlib.Path) -> tuple[int, str]:
     """A second process in the same directory is refused; the first goes on."""
     first = start(run)
-    while last(run).get("step", 0) < 20:
+    while first.poll() is None and last(run).get("step", 0) < 20:
         time.sleep(0.01)
     found = end(start(run))
     end(first)
     return found
 
 
+def start_two(run: pathlib.Path) -> list[subprocess.Popen]:
+    """Two processes that train the run together."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"--coordinator_address=127.0.0.1:{probe.getsockname()[1]}"
+    return [start(run, address, "--num_processes=2", f"--process_id={i}") for i in range(2)]
+
+
 def two_processes(which: int, told: int) -> Callable[[pathlib.Path], tuple[int, str]]:
-    """A fault: one of a run's two processes is sent a signal; the run goes on with one."""
+    """A fault: one of a run's two processes is sent a signal; returns how the other ends."""
 
     def fault(run: pathlib.Path) -> tuple[int, str]:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            address = f"--coordinator_address=127.0.0.1:{probe.getsockname()[1]}"
-        pair = [start(run, address, "--num_processes=2", f"--process_id={i}") for i in range(2)]
-        while last(run).get("step", 0) < 20:
+        pair = start_two(run)
+        while pair[0].poll() is None and last(run).get("step", 0) < _STEPS // 3:
             time.sleep(0.01)
         pair[told].send_signal(which)
         return [end(process) for process in pair][1 - told]
@@ -208,6 +213,8 @@ FAULTS: dict[str, Callable[[pathlib.Path], tuple[int, str]]] = {
     ),
     "half-written files left behind": damaged(leftovers),
     "compiled programs overwritten": damaged(compiled_programs),
+}
+OF_TWO: dict[str, Callable[[pathlib.Path], tuple[int, str]]] = {
     "SIGTERM to process 1 of 2": two_processes(signal.SIGTERM, 1),
     "kill -9 of process 0 of 2": two_processes(signal.SIGKILL, 0),
     "kill -9 of process 1 of 2": two_processes(signal.SIGKILL, 1),
@@ -215,17 +222,21 @@ FAULTS: dict[str, Callable[[pathlib.Path], tuple[int, str]]] = {
 
 
 def kills(run: pathlib.Path, count: int, seed: int) -> tuple[int, int]:
-    """Kills a run at random moments, over and over.
+    """Kills a run at random moments, over and over: as it starts, and once it has saved a step.
 
     Returns:
-      How often it was killed before it had come to a first step, and after.
+      How often it was killed before it had saved a step, and after.
     """
     moments, early = random.Random(seed), 0
     for i in range(count):
-        if last(run).get("step", 0) >= _STEPS:
+        before = last(run).get("step", 0)
+        if before >= _STEPS:
             return early, i - early
-        process, before = start(run), last(run).get("step", 0)
-        time.sleep(moments.uniform(1.0, 8.0))
+        process = start(run)
+        if i % 2:
+            while process.poll() is None and last(run).get("step", 0) == before:
+                time.sleep(0.001)
+        time.sleep(moments.uniform(0.0, 0.5 if i % 2 else 6.0))
         early += last(run).get("step", 0) == before
         process.kill()
         process.communicate()
@@ -241,13 +252,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="faults with this in their names")
     arguments = parser.parse_args()
-    failed = False
+    failed, wanted = False, {}
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
-        end(start(folder / "undisturbed"))
-        wanted = last(folder / "undisturbed")
-        assert wanted["step"] == _STEPS
         print("| fault | exit | what it said | the end |\n| --- | ---: | --- | --- |")
 
         def report(fault: str, run: pathlib.Path, code: int | str, said: str) -> None:
@@ -259,14 +267,19 @@ def main() -> None:
             sys.stdout.flush()
             shutil.rmtree(run)
 
-        for fault, disturb in FAULTS.items():
-            if arguments.only in fault:
-                run = folder / "run"
-                code, said = disturb(run)
-                end(start(run))
-                report(fault, run, code, said)
+        run = folder / "run"
+        for faults, begin in ((OF_TWO, start_two), (FAULTS, lambda run: [start(run)])):
+            for process in begin(folder / "undisturbed"):
+                assert end(process)[0] == 0
+            wanted = last(folder / "undisturbed")
+            shutil.rmtree(folder / "undisturbed")
+            for fault, disturb in faults.items():
+                if arguments.only in fault:
+                    code, said = disturb(run)
+                    for process in begin(run):
+                        end(process)
+                    report(fault, run, code, said)
         if arguments.kills:
-            run = folder / "run"
             early, late = kills(run, arguments.kills, arguments.seed)
             end(start(run))
             report(f"kill -9 at {early + late} random moments, {early} of them before a step was "

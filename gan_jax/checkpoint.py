@@ -16,7 +16,7 @@ import os
 import pathlib
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -51,6 +51,7 @@ class Checkpoints:
     def __init__(self, run: pathlib.Path, keep: int, name: str = "checkpoints"):
         self._directory = run / name
         self._damaged = run / f"{name}.damaged"
+        _drop_complaints()
         options = _options(max_to_keep=keep, async_options=_PATIENT)
         self._open = lambda: ocp.CheckpointManager(self._directory.absolute(), options=options)
         with self._writing():
@@ -60,16 +61,12 @@ class Checkpoints:
             self._manager = self._open()
 
     def __enter__(self) -> "Checkpoints":
-        self._hooks = sys.unraisablehook, sys.excepthook
-        sys.unraisablehook, sys.excepthook = self._ignore_unraisable, self._ignore_uncaught
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_) -> None:
         earlier = contextlib.nullcontext() if kind is None else contextlib.suppress(Exception)
         with earlier, self._writing():  # an earlier error is the one to tell
             self._manager.close()
-        if kind is None:  # else Orbax's threads may complain until the process ends
-            sys.unraisablehook, sys.excepthook = self._hooks
 
     def save(self, state: GANState, digest: dict[str, Any]) -> None:
         """Starts to save a host state at its step, and returns before it is on disk."""
@@ -120,21 +117,11 @@ class Checkpoints:
         try:
             yield
         except Exception as error:
-            gone = not self._directory.is_dir()
+            gone = not os.path.isdir(self._directory)
             number = errno.ENOENT if gone else workdir.system_error(error)
             if number is None:
                 raise
             raise workdir.unwritable(self._directory, number, os.strerror(number)) from error
-
-    def _ignore_unraisable(self, event: Any) -> None:
-        """When one of Orbax's reads fails, its others complain of their closed event loop."""
-        if str(event.exc_value) != _CLOSED_LOOP:
-            self._hooks[0](event)
-
-    def _ignore_uncaught(self, kind: Any, error: BaseException, trace: Any) -> None:
-        """When one of Orbax's writes fails, likewise."""
-        if str(error) != _CLOSED_LOOP:
-            self._hooks[1](kind, error, trace)
 
     def _set_aside(self, step: int, what: str) -> None:
         """Moves a checkpoint out of the way, under a name that is free, and warns."""
@@ -150,6 +137,29 @@ class Checkpoints:
             shutil.move(self._directory / name, target)
         self._manager.close()
         self._manager = self._open()
+
+
+class _Dropping:
+    """An exception hook that keeps Orbax's complaints of a closed event loop to itself.
+
+    When one of its reads or writes fails the others complain so, some when the process ends.
+    """
+
+    def __init__(self, hook: Callable[..., None]):
+        self._hook = hook
+
+    def __call__(self, *arguments: Any) -> None:
+        error = arguments[0].exc_value if len(arguments) == 1 else arguments[1]
+        if str(error) != _CLOSED_LOOP:
+            self._hook(*arguments)
+
+
+def _drop_complaints() -> None:
+    """For the whole process; once."""
+    for name in ("unraisablehook", "excepthook"):
+        if not isinstance(hook := getattr(sys, name), _Dropping):
+            setattr(sys, name, _Dropping(hook))
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 
 def saved_steps(directory: pathlib.Path) -> list[int]:
@@ -170,6 +180,7 @@ def read(directory: pathlib.Path, step: int, template: GANState, *, check: bool 
     Raises:
       UsageError: if the checkpoint is damaged.
     """
+    _drop_complaints()
     options = _options(read_only=True)
     with ocp.CheckpointManager(directory.absolute(), options=options) as manager:
         try:

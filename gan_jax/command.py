@@ -75,10 +75,8 @@ def verify(request: Request) -> None:
     """Makes a run again, and compares it with what its directory records."""
     from gan_jax import startup, workdir
 
-    if request.config is not None:
-        raise UsageError("--config: --mode=verify takes none; a run is checked by its own config")
     directory = pathlib.Path(request.workdir).expanduser()
-    config = workdir.own_config(directory)
+    config = workdir.run_config(directory, request.config)
     startup.prepare(config)
     from gan_jax.verify import verify
 
@@ -220,19 +218,6 @@ def _log_only_our_warnings() -> None:
     ours.addHandler(handler)
     ours.setLevel(logging.WARNING)
     ours.propagate = False
-    _drop_complaints_of_reads()
-
-
-def _drop_complaints_of_reads() -> None:
-    """When one read of a damaged checkpoint fails, Orbax's others complain, some at the end."""
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-    hook = sys.unraisablehook
-
-    def drop_closed_loop(event: Any) -> None:
-        if str(event.exc_value) != "Event loop is closed":
-            hook(event)
-
-    sys.unraisablehook = drop_closed_loop
 
 
 def _check_overrides(argv: list[str]) -> None:

@@ -401,6 +401,7 @@ class Config:
         False,
         "GPUs compute the same bits each time, by kernels that are neither tuned nor use atomics, "
         "which are slower; CPUs do so anyway",
+        resumable=True,
     )
     steps: int = setting(
         10_000,

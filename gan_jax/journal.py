@@ -139,13 +139,18 @@ class Journal:
         self._submit_large(self._save, step, checkpoint.copy, state)
 
     def settle(self) -> None:
-        """Waits until all that was handed over is written."""
+        """Waits until all that was handed over is written, but for checkpoints under way."""
         self._submit(lambda: None).result()
         self._raise_error()
 
+    def secure(self) -> None:
+        """Waits until all that was handed over is on disk."""
+        self._submit(self._checkpoints.wait)
+        self.settle()
+
     def finish(self) -> None:
         """Makes the time-lapse of all pictures, and says which checkpoint is best."""
-        self.settle()
+        self.secure()
         if self._record is not None and (best := self._record.best()):
             metric = self._config.eval.best
             self.say(f"best {metric}: {best[metric]:.4g} at step {best['step']}")

@@ -1,4 +1,4 @@
-"""How one step runs on all devices; the one file that names pmap, a mesh or a process index.
+"""How one step runs on all devices of all processes; the one file that names pmap or a mesh.
 
 State is replicated and never stacked: it goes in and comes out with axis None, so a checkpoint does
 not know how many devices there were. Batches carry the devices of this process in front.
@@ -134,8 +134,18 @@ class Consensus:
 
 
 def broadcast(tree: T) -> T:
-    """Process 0's tree of arrays, in host memory; shapes and types must be the same on all."""
-    return multihost_utils.broadcast_one_to_all(tree)
+    """Process 0's tree of arrays, in host memory; shapes and types must be the same on all.
+
+    It is sent as bytes: JAX adds zeros to numbers, which makes a -0 a 0.
+    """
+    leaves, structure = jax.tree.flatten(jax.device_get(tree))
+    own = [np.ravel(leaf).view(np.uint8) for leaf in leaves]
+    sent = multihost_utils.broadcast_one_to_all(own)
+    got = [
+        np.asarray(data).view(leaf.dtype).reshape(np.shape(leaf))
+        for data, leaf in zip(sent, leaves, strict=True)
+    ]
+    return jax.tree.unflatten(structure, got)
 
 
 def same_everywhere(text: str) -> bool:

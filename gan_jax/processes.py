@@ -23,11 +23,13 @@ _CONNECT_SECONDS = 120
 _HEADSTART_SECONDS = 2  # for the others to say what is wrong: they end as soon as process 0 does
 _DAY = 24 * 60 * 60
 _LOST = (
-    "error: another process of this run has ended or cannot be reached; what was saved is kept; "
-    "run the same command on all of them to continue\n"
+    "error: another process of this run has ended or cannot be reached, or this one was aborted "
+    "(see above); what was saved is kept; run the same command on all of them to continue\n"
 )
 
 _AbortHandler = ctypes.CFUNCTYPE(None, ctypes.c_int)
+_set_on_abort = ctypes.CDLL(None).signal
+_set_on_abort.argtypes, _set_on_abort.restype = (ctypes.c_int, ctypes.c_void_p), ctypes.c_void_p
 
 
 class Processes(NamedTuple):
@@ -58,16 +60,16 @@ def joined(processes: Processes) -> Iterator[None]:
     if processes == Processes():
         yield
         return
-    _join(_checked(processes))
+    on_abort = _join(_checked(processes))
     try:
         _check_alike()
         yield
     except Stopped:
-        jax.distributed.shutdown()
+        _part(on_abort)
         raise
     except BaseException as error:
         _leave(error)
-    jax.distributed.shutdown()  # waits for the others
+    _part(on_abort)
 
 
 def _checked(processes: Processes) -> Processes:
@@ -92,7 +94,8 @@ def _checked(processes: Processes) -> Processes:
     return processes
 
 
-def _join(processes: Processes) -> None:
+def _join(processes: Processes) -> int | None:
+    """Returns what was done on an abort before."""
     # JAX would take SIGTERM for itself; the trainer has its own way to stop at one step.
     jax.config.update("jax_enable_preemption_service", False)
     named = {} if processes.coordinator_address == "auto" else processes._asdict()
@@ -109,7 +112,15 @@ def _join(processes: Processes) -> None:
             f"joined ({first_line(error)}); start all of them, with the same address and number, "
             "and leave that port free"
         ) from error
-    ctypes.CDLL(None).signal(signal.SIGABRT, _on_abort)
+    return _set_on_abort(signal.SIGABRT, ctypes.cast(_on_abort, ctypes.c_void_p))
+
+
+def _part(on_abort: int | None) -> None:
+    """Waits for the others: process 0 may have much to write, which no signal shall cut short."""
+    for which in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(which, signal.SIG_IGN)
+    jax.distributed.shutdown()
+    _set_on_abort(signal.SIGABRT, on_abort)
 
 
 def _check_alike() -> None:
@@ -124,7 +135,9 @@ def _check_alike() -> None:
 def _leave(error: BaseException) -> NoReturn:
     """Ends this process without a word to the others, who notice that it is gone."""
     code = 130
-    if isinstance(error, GanJaxError):
+    if isinstance(error, KeyboardInterrupt):
+        print("interrupted; what was saved is kept", file=sys.stderr)
+    elif isinstance(error, GanJaxError):
         print(f"error: {error}", file=sys.stderr)
         code = error.exit_code
     elif isinstance(error, Exception):

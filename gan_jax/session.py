@@ -87,7 +87,7 @@ class Session:
     def stop(self, step: int, state: GANState, signal: str) -> Stopped:
         """Saves the state before the last step; returns what to raise."""
         self._save(step, state)
-        self.journal.settle()
+        self.journal.secure()
         return _stopped(step, signal)
 
     def _save(self, step: int, state: GANState) -> None:
@@ -191,6 +191,8 @@ def _check_same(config: Config, source: Source) -> None:
     Raises:
       UsageError: in all of them, if they do not.
     """
+    if not parallel.several_processes():
+        return
     settings = as_dict(config)
     del settings["dataset"]["data_dir"]  # each machine may have the data where it likes
     alike = {
@@ -232,9 +234,15 @@ def _telling_what_is_saved(directory: pathlib.Path) -> Iterator[None]:
     except Unwritable as error:
         if isinstance(error.__cause__, Unwritable):
             raise  # another run's of this sweep, told by that
+        raise Unwritable(f"{error}; {_saved(directory)}") from error
+
+
+def _saved(directory: pathlib.Path) -> str:
+    try:
         steps = checkpoint.saved_steps(directory / "checkpoints")
-        saved = f"the run is saved up to step {steps[-1]}" if steps else "no step is saved yet"
-        raise Unwritable(f"{error}; {saved}") from error
+    except OSError:  # the disk that cannot be written may not be readable either
+        return "what is saved there is not known"
+    return f"the run is saved up to step {steps[-1]}" if steps else "no step is saved yet"
 
 
 def _digests(directory: pathlib.Path) -> dict[int, str]:

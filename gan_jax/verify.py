@@ -89,6 +89,11 @@ def verify(config: Config, directory: pathlib.Path, start: int, tolerance: float
         record = Record({} if tolerance else digests, metrics, kept)
         record = Record(*({step: r[step] for step in r if step > start} for r in record))
         _check_record(config, directory, record, start, tolerance)
+        if not parallel.same_everywhere(json.dumps([start, tolerance, sorted(record.steps())])):
+            raise UsageError(
+                f"--workdir={directory}: its record, or --from or --tolerance, is not the same in "
+                "all processes; give all of them the same, when nobody trains there"
+            )
         program = Program(config)
         for line in _how_it_was_made(directory, program, start, max(record.steps())):
             if speaks:
@@ -355,7 +360,8 @@ def _rows(path: pathlib.Path, needed: str = "step") -> dict[int, list[Row]]:
     parsed = [row for row in map(_parse, lines) if needed in row]
     for row in parsed:
         rows.setdefault(row["step"], []).append(row)
-    if missing := len(lines) - len(parsed):
+    missing = len(lines) - len(parsed)
+    if missing and parallel.is_primary():
         print(f"{path.name}: lines that are half-written or damaged, and passed over: {missing}")
     return rows
 

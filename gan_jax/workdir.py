@@ -164,7 +164,7 @@ def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
     """The JSON objects of a file's lines; half-written ones are passed over, no file is empty."""
     if not path.exists():
         return []
-    lines = path.read_text().splitlines()
+    lines = path.read_text(errors="replace").splitlines()
     return [json.loads(line) for line in lines if _step_of(line) != float("inf")]
 
 
@@ -172,7 +172,8 @@ def keep_lines(path: pathlib.Path, last_step: int) -> None:
     """Drops the lines of a file of JSON objects that are later than a step, or half-written."""
     if not path.exists():
         return
-    kept = [line for line in path.read_text().splitlines() if _step_of(line) <= last_step]
+    lines = path.read_text(errors="replace").splitlines()
+    kept = [line for line in lines if _step_of(line) <= last_step]
     write_text(path, "".join(line + "\n" for line in kept))
 
 
@@ -234,6 +235,22 @@ def own_config(workdir: pathlib.Path) -> Config:
     config = from_dict(must_hold_run(workdir))
     validate(config)
     return config
+
+
+def run_config(workdir: pathlib.Path, given: Config | None) -> Config:
+    """The one given, which must be that of the run in the directory; or its own.
+
+    Raises:
+      UsageError: if it holds no run, or one of another config.
+    """
+    if given is None:
+        return own_config(workdir)
+    if found := differences(given, must_hold_run(workdir)):
+        raise UsageError(
+            f"--workdir={workdir}: holds a run of another config ({'; '.join(found)}); give its "
+            "own experiment, or no --config"
+        )
+    return given
 
 
 def must_hold_run(workdir: pathlib.Path) -> dict[str, Any]:

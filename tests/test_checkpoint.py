@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import sys
 
 import jax
 import numpy as np
@@ -196,3 +197,11 @@ def test_a_digest_tells_any_two_states_apart(state):
             digest = reproduce.digest(changed)
             assert digest["sha256"] != base["sha256"]
             assert len([name for name in base if base[name] != digest[name]]) == 2
+
+
+def test_hooks_do_not_pile_up(tmp_path):
+    """A sweep opens thousands of directories in one process."""
+    with Checkpoints(tmp_path / "one", keep=1):
+        hooks = sys.unraisablehook, sys.excepthook
+        with Checkpoints(tmp_path / "other", keep=1):
+            assert (sys.unraisablehook, sys.excepthook) == hooks

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gan_jax import prng, workdir
-from gan_jax.checkpoint import Checkpoints
+from gan_jax.checkpoint import Checkpoints, saved_steps
 from gan_jax.errors import Diverged
 from gan_jax.journal import Journal
 from gan_jax.preview import Painter
@@ -157,3 +157,10 @@ def test_the_loop_runs_a_few_calls_ahead_of_the_devices_and_no_more(
     journal.settle()
     assert waited[0] is sent[0]  # the first: it compiles
     assert [id(values) for values in waited[1:]] == [id(values) for values in sent[:6]]
+
+
+def test_what_is_secured_is_on_disk(open_journal, state, tmp_path):
+    journal = open_journal()
+    journal.save(3, state.replace(step=jnp.int32(3)))
+    journal.secure()
+    assert saved_steps(tmp_path / "checkpoints") == [3]

@@ -196,6 +196,12 @@ def test_a_bit_of_a_parameter_that_was_turned(verify, run):
     assert said.startswith("differs at step 30: discriminator.params; checkpoints/00000030 is not")
 
 
+def test_the_runs_own_experiment_may_be_given(verify, run):
+    """As must be, where its networks are the user's own."""
+    code, said, _ = verify(run, *RUN, "--from=30")
+    assert code == 0, said
+
+
 def test_another_version_of_a_package_is_said_first(verify, run):
     manifest = json.loads((run / "manifest.json").read_text())
     here = manifest["packages"]["optax"]
@@ -381,7 +387,7 @@ def test_a_directory_without_a_run_is_refused(verify, tmp_path):
         (("--from=-1",), "flag --from=-1: "),
         (("--tolerance=-1",), "flag --tolerance=-1: "),
         (("--tolerance=nan",), "--tolerance=nan: takes a number from 0 to below 1"),
-        (("--config=experiments/digits_dcgan.py",), "--config: --mode=verify takes none"),
+        (("--config=experiments/digits_dcgan.py",), "holds a run of another config"),
         (("--config.seed=3",), "config.seed"),
     ],
 )

@@ -143,3 +143,11 @@ def test_an_error_at_the_end_does_not_hide_the_first_one():
         raise ValueError("the first")
     with pytest.raises(Unwritable, match="the second"), workdir.closing(close):
         pass
+
+
+def test_a_byte_that_is_no_text_costs_its_line_alone(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"step": 1}\n{"st\xff": 2}\n{"step": 3}\n')
+    assert workdir.read_lines(path) == [{"step": 1}, {"step": 3}]
+    workdir.keep_lines(path, 2)
+    assert path.read_text() == '{"step": 1}\n'

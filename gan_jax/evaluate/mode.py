@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from gan_jax import checkpoint, parallel, prng, workdir
-from gan_jax.config import Config, differences, nearest
+from gan_jax.config import Config, nearest
 from gan_jax.data.folder import Folder
 from gan_jax.data.sources import Source, open_source
 from gan_jax.errors import UsageError
@@ -47,16 +47,9 @@ def evaluate(config: Config | None, path: str, which: str, images: str) -> None:
 
 def _config(given: Config | None, directory: pathlib.Path, images: bool) -> Config:
     """The one given, which must be the run's where there is a run; else the run's own."""
-    if given is None:
-        return workdir.own_config(directory)
-    if images and workdir.saved_config(directory) is None:
+    if given is not None and images and workdir.saved_config(directory) is None:
         return given
-    if found := differences(given, workdir.must_hold_run(directory)):
-        raise UsageError(
-            f"--workdir={directory}: holds a run of another config ({'; '.join(found)}); give its "
-            "own experiment, or no --config"
-        )
-    return given
+    return workdir.run_config(directory, given)
 
 
 def _score_images(path: str, evaluator: Evaluator, source: Source) -> dict[str, Any]:

@@ -18,7 +18,8 @@ class Metrics:
     """Writer of metrics.jsonl and of TensorBoard's events, to be closed at the end.
 
     The events are written by who calls, for tensorboardX's own thread takes an error with it: the
-    queue to it then fills, and the next event waits for ever. A clock set back by a month is one.
+    queue to it then fills, and the next event waits for ever. A disk that is full makes such an
+    error, and so does a clock that is set back by a month.
 
     Args:
       directory: the run's directory.

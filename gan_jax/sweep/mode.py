@@ -273,7 +273,8 @@ class Worker:
                 population.leave(member)
         broken = next((member for member in job.members if member.error), None)
         if broken is not None:
-            if isinstance(broken.error, Unwritable) and not isinstance(broken.error, Gone):
+            alone = isinstance(broken.error, Gone) and (self._directory / "trials").is_dir()
+            if isinstance(broken.error, Unwritable) and not alone:
                 raise broken.error  # the others' directories lie on the same disk
             kind = outcome.DIVERGED if isinstance(broken.error, Diverged) else outcome.FAILED
             self._end(job, population, kind, first_line(broken.error))
