@@ -85,7 +85,7 @@ def test_scores_do_not_depend_on_the_number_of_devices(rows, source, monkeypatch
     one = jax.local_devices()[:1]
     monkeypatch.setattr(
         "gan_jax.parallel.jax.pmap",
-        lambda function, pmap=jax.pmap, **options: pmap(function, devices=one, **options),
+        lambda function, pmap=jax.pmap, **options: pmap(function, **options | {"devices": one}),
     )
     monkeypatch.setattr("gan_jax.parallel.local_devices", lambda: 1)
     row = Evaluator(config_of(), source).score(subjects.noise(source, 1797))
