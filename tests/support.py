@@ -58,6 +58,24 @@ TINY_FLAGS = (
 )
 
 
+# An experiment file, to which a test adds its get_sweep(): 60 steps, scored every 20.
+SMALL_EXPERIMENT = """
+from gan_jax.config import MLP, Config, Dataset, Latent
+from gan_jax.sweep.space import Choice, Halving, LogUniform, Sweep
+
+def get_config():
+    config = Config(
+        steps=60, batch_size=16, dataset=Dataset(name="ring_2d"), latent=Latent(dim=2),
+        generator=MLP(hidden=(16,)), discriminator=MLP(hidden=(16,)),
+        log_every=20, sample_every=0, checkpoint_every=20, eval_every=20,
+    )
+    config.eval.num_samples = config.eval.kept = 100
+    return config
+
+def get_sweep():
+"""
+
+
 class Launcher:
     """Runs launch.py as a user would, in a process of its own."""
 

@@ -15,7 +15,7 @@ import pytest
 
 from gan_jax.errors import Unwritable
 from gan_jax.report.metrics import Metrics
-from support import ROOT, TINY_FLAGS, json_lines, wait_for
+from support import ROOT, SMALL_EXPERIMENT, TINY_FLAGS, json_lines, wait_for
 
 STEPS = 100
 SECONDS = 30  # more than enough to end in, once something has failed
@@ -231,22 +231,12 @@ runpy.run_path("launch.py", run_name="__main__")
     assert 0 < manifest["wall_seconds"] < 100
 
 
-SWEEP = """
-from gan_jax.config import MLP, Config, Dataset, Latent
-from gan_jax.sweep.space import Choice, Sweep
-
-def get_config():
-    config = Config(
-        steps=60, batch_size=16, dataset=Dataset(name="ring_2d"), latent=Latent(dim=2),
-        generator=MLP(hidden=(16,)), discriminator=MLP(hidden=(16,)),
-        log_every=20, sample_every=0, checkpoint_every=20, eval_every=20,
-    )
-    config.eval.num_samples = config.eval.kept = 100
-    return config
-
-def get_sweep():
+SWEEP = (
+    SMALL_EXPERIMENT
+    + """\
     return Sweep({"loss": Choice(("non_saturating", "hinge", "least_squares"))}, sampler="grid")
 """
+)
 
 
 def sweep(launch, tmp_path, workdir, *more):

@@ -10,27 +10,17 @@ import time
 import pytest
 
 from gan_jax.config import from_dict
-from support import json_lines, kill
+from support import SMALL_EXPERIMENT, json_lines, kill
 
-EXPERIMENT = """
-from gan_jax.config import MLP, Config, Dataset, Latent
-from gan_jax.sweep.space import Choice, Halving, LogUniform, Sweep
-
-def get_config():
-    config = Config(
-        steps=60, batch_size=16, dataset=Dataset(name="ring_2d"), latent=Latent(dim=2),
-        generator=MLP(hidden=(16,)), discriminator=MLP(hidden=(16,)),
-        log_every=20, sample_every=0, checkpoint_every=20, eval_every=20,
-    )
-    config.eval.num_samples = config.eval.kept = 100
-    return config
-
-def get_sweep():
+EXPERIMENT = (
+    SMALL_EXPERIMENT
+    + """\
     players = ("generator", "discriminator")
     fields = tuple(f"{player}.optimizer.learning_rate" for player in players)
     space = {"rate": SPACE, "loss": Choice(("non_saturating", "hinge"))}
     return Sweep(space, sampler="random", OPTIONS)
 """
+)
 SPACE = "LogUniform(1e-4, 1e-2, fields=fields)"
 # What a trial came to, whoever made it and how often it was interrupted.
 RESULT = ("trial", "phase", "status", "value", "seeds", "step", "rate", "loss", "d_loss", "fid")
