@@ -16,6 +16,19 @@ Modes (--mode):
             one --study. --population=N runs train side by side; --trials=N in place of its own
   prepare   downloads and prepares the experiment's TFDS data set, once
 
+These use the run that --workdir holds, by --checkpoint and --params=ema | live; --out says where to
+and, by its ending, what is written; --seed, --num_samples and --label what is made:
+  sample       new images: a grid (.png), files (a directory) or arrays (.npz); --psi=X scales z,
+               --truncation=X cuts its distribution, several X make a sheet;
+               --statistics=running | standing | batch
+  interpolate  a walk between latents (--between=seeds) or classes (labels), as a grid (.png) or a
+               film (.gif, .webp, .mp4); --method=linear | spherical, --frames=N to each next place
+  neighbors    samples beside the training images nearest to them, in pixels and in features
+  invert       the latents of given images: --images=PATH, or the run's data, --split=NAME of them
+  complete     fills --mask=center | random | left | grid | lowres | FILE in given images, by
+               --preset=default | bamos | yeh
+  export       G alone: a jax.export program, safetensors weights and a model card
+
 Several processes train one run together with --coordinator_address=HOST:PORT (of process 0),
 --num_processes=N and --process_id=I in each; or with --coordinator_address=auto where SLURM, Open
 MPI, Cloud TPU or Kubernetes has started them (docs/clusters.md).
@@ -31,6 +44,7 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from gan_jax import command
+from gan_jax.apply.options import Options
 from gan_jax.processes import Processes
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "experiment file")
@@ -52,7 +66,30 @@ _FROM = flags.DEFINE_integer(
 _TOLERANCE = flags.DEFINE_float(
     "tolerance", 0.0, "relative, of a check; 0: bit for bit", lower_bound=0.0
 )
-_IMAGES = flags.DEFINE_string("images", "", "a directory or a zip of images to evaluate")
+_OUT = flags.DEFINE_string("out", "", "file or directory to write; empty: in the run's directory")
+_SAMPLES = flags.DEFINE_integer("num_samples", 0, "how many; 0: as is usual", lower_bound=0)
+_SEED = flags.DEFINE_integer(
+    "seed", 0, "of samples, not of the run", lower_bound=0, upper_bound=2**32 - 1
+)
+_LABEL = flags.DEFINE_string("label", "", "classes, as 3 or 0,1,2; empty: all in turn")
+_TRUNCATION = flags.DEFINE_string("truncation", "", "normal latents lie within +- X; or X,Y,...")
+_PSI = flags.DEFINE_string("psi", "", "latents are multiplied by X; or X,Y,...")
+_PARAMS = flags.DEFINE_string("params", "", "ema | live; empty: ema where the run keeps one")
+_STATISTICS = flags.DEFINE_string("statistics", "running", "running | standing | batch")
+_METHOD = flags.DEFINE_string(
+    "method", "", "linear | spherical; empty: by the latents' distribution"
+)
+_BETWEEN = flags.DEFINE_string("between", "seeds", "seeds | labels")
+_FRAMES = flags.DEFINE_integer("frames", 0, "from one place to the next", lower_bound=0)
+_IMAGES = flags.DEFINE_string("images", "", "an image, or a directory or a zip of them")
+_SPLIT = flags.DEFINE_string("split", "", "of the run's TFDS data set, such as test")
+_FIT = flags.DEFINE_bool("fit", False, "crop, resize and convert images to what the run takes")
+_MASK = flags.DEFINE_string("mask", "center", "what is filled; of a FILE, what is white")
+_PRESET = flags.DEFINE_string("preset", "", "default | bamos | yeh")
+_ITERATIONS = flags.DEFINE_integer(
+    "iterations", 0, "of a search for latents; 0: the preset's", lower_bound=0
+)
+_RESTARTS = flags.DEFINE_integer("restarts", 0, "of a search; 0: the preset's", lower_bound=0)
 
 
 def main(argv: list[str]) -> None:
@@ -61,7 +98,6 @@ def main(argv: list[str]) -> None:
         config=_CONFIG.value,
         workdir=_WORKDIR.value,
         checkpoint=_CHECKPOINT.value,
-        images=_IMAGES.value,
         experiment=command.experiment_of(argv) or "",
         trials=_TRIALS.value,
         population=_POPULATION.value,
@@ -70,6 +106,26 @@ def main(argv: list[str]) -> None:
         processes=Processes(_ADDRESS.value, _PROCESSES.value, _PROCESS.value),
         start=_FROM.value,
         tolerance=_TOLERANCE.value,
+        options=Options(
+            out=_OUT.value,
+            num_samples=_SAMPLES.value,
+            seed=_SEED.value,
+            label=_LABEL.value,
+            truncation=_TRUNCATION.value,
+            psi=_PSI.value,
+            params=_PARAMS.value,
+            statistics=_STATISTICS.value,
+            method=_METHOD.value,
+            between=_BETWEEN.value,
+            frames=_FRAMES.value,
+            images=_IMAGES.value,
+            split=_SPLIT.value,
+            fit=_FIT.value,
+            mask=_MASK.value,
+            preset=_PRESET.value,
+            iterations=_ITERATIONS.value,
+            restarts=_RESTARTS.value,
+        ),
     )
     command.run(_MODE.value, request)
 

@@ -16,7 +16,7 @@ import os
 import pathlib
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -25,6 +25,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from gan_jax import reproduce, workdir
+from gan_jax.config import nearest
 from gan_jax.errors import UsageError, first_line
 from gan_jax.state import GANState
 
@@ -166,6 +167,56 @@ def saved_steps(directory: pathlib.Path) -> list[int]:
     """The steps of the checkpoints in a directory, which another process may be writing to."""
     names = (path.name for path in directory.glob(_DIGITS * "[0-9]"))
     return sorted(int(name) for name in names)
+
+
+def find(
+    run: pathlib.Path, which: str, words: tuple[str, ...] = ("latest", "best")
+) -> tuple[int, pathlib.Path | None]:
+    """A checkpoint of a run: its step, and the directory it lies in; step 0 lies nowhere.
+
+    Args:
+      run: its directory.
+      which: latest | best | a step that is saved | 0: before training.
+      words: that the caller takes, some of which it knows to handle itself.
+
+    Raises:
+      UsageError: if there is none such; it lists those that there are.
+    """
+    usual, best = run / "checkpoints", run / "best"
+    steps = all_steps(run)
+    if which == "best":
+        found = saved_steps(best)
+        if not found:
+            raise UsageError(
+                f"--checkpoint=best: {run} has none; it is kept by runs with config.eval_every, "
+                f"whose checkpoints are {_listed(steps)}"
+            )
+        return found[-1], best
+    if which == "latest":
+        found = saved_steps(usual)
+        if not found:
+            raise UsageError(f"--checkpoint=latest: {run} has no checkpoint yet")
+        return found[-1], usual
+    if which == "0":
+        return 0, None
+    if which.isdecimal() and int(which) in steps:
+        return int(which), steps[int(which)]
+    hint = "" if which.isdecimal() else nearest(which, words)
+    raise UsageError(
+        f"--checkpoint={which}: takes {' | '.join(words)}, 0 (before training), or a step that is "
+        f"saved: {_listed(steps)}{hint}"
+    )
+
+
+def all_steps(run: pathlib.Path) -> dict[int, pathlib.Path]:
+    """Step -> the directory that its checkpoint lies in, in order, of all that a run has saved."""
+    folders = (run / "best", run / "checkpoints")
+    found = {step: folder for folder in folders for step in saved_steps(folder)}
+    return dict(sorted(found.items()))
+
+
+def _listed(steps: Iterable[int]) -> str:
+    return ", ".join(map(str, steps)) or "none yet"
 
 
 def read(directory: pathlib.Path, step: int, template: GANState, *, check: bool = True) -> GANState:

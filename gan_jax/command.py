@@ -1,6 +1,7 @@
 """The command line's manners: every mistake in it is answered in one line that says what to do."""
 
 import dataclasses
+import importlib
 import importlib.util
 import logging
 import pathlib
@@ -12,6 +13,8 @@ from typing import Any, NamedTuple, NoReturn
 from absl import flags
 from absl import logging as absl_logging
 
+from gan_jax.apply import options as apply_options
+from gan_jax.apply.options import Options
 from gan_jax.config import Config, describe, nearest, pick, validate, walk
 from gan_jax.errors import GanJaxError, UsageError, first_line
 from gan_jax.processes import Processes, joined
@@ -25,7 +28,6 @@ class Request(NamedTuple):
       config: the experiment's, overrides applied; None where --config was not given.
       workdir: the run's directory; empty where there is none.
       checkpoint: latest | best | all | STEP | real | noise.
-      images: a directory or a zip of images; empty: none.
       experiment: the experiment's file, with ":VARIANT" where one is meant; empty where none is.
       trials: of a sweep; 0: as many as it says.
       population: runs of a sweep that train side by side; 0: as many as fit.
@@ -34,12 +36,12 @@ class Request(NamedTuple):
       processes: of a run, where it has several.
       start: the step of the checkpoint that a check begins with; 0: from the seed.
       tolerance: relative, within which a check lets numbers differ; 0: bit for bit.
+      options: of the modes that use a trained run.
     """
 
     config: Config | None
     workdir: str
     checkpoint: str = "latest"
-    images: str = ""
     experiment: str = ""
     trials: int = 0
     population: int = 0
@@ -48,6 +50,7 @@ class Request(NamedTuple):
     processes: Processes = Processes()
     start: int = 0
     tolerance: float = 0.0
+    options: Options = Options()
 
 
 def train(request: Request) -> None:
@@ -68,7 +71,7 @@ def evaluate(request: Request) -> None:
     startup.prepare(request.config)
     from gan_jax.evaluate import mode
 
-    mode.evaluate(request.config, request.workdir, request.checkpoint, request.images)
+    mode.evaluate(request.config, request.workdir, request.checkpoint, request.options.images)
 
 
 def verify(request: Request) -> None:
@@ -116,17 +119,33 @@ def prepare(request: Request) -> None:
     print(f"{name} is ready in {tfds.prepare(name, config.dataset.data_dir)}")
 
 
+def _use(mode: str) -> Callable[[Request], None]:
+    """A mode that uses a trained run: the function of its own name in `gan_jax.apply`."""
+
+    def use(request: Request) -> None:
+        from gan_jax import startup, workdir
+
+        directory = pathlib.Path(request.workdir).expanduser()
+        config = workdir.run_config(directory, request.config)
+        startup.prepare(config)
+        module = importlib.import_module(f"gan_jax.apply.{mode}")
+        getattr(module, mode)(config, directory, request.checkpoint, request.options)
+
+    return use
+
+
 MODES: dict[str, Callable[[Request], None]] = {
     "train": train,
     "evaluate": evaluate,
     "verify": verify,
     "sweep": sweep,
     "prepare": prepare,
+    **{mode: _use(mode) for mode in apply_options.TAKES},
 }
 # In these, the processes of a run work together; elsewhere each is its own.
 _TOGETHER = ("train", "verify")
 # These know what to do by the run's own config.json.
-_WITHOUT_CONFIG = ("evaluate", "verify")
+_WITHOUT_CONFIG = ("evaluate", "verify", *apply_options.TAKES)
 
 
 def parser(usage: str) -> Callable[[list[str]], list[str]]:
@@ -165,6 +184,7 @@ def run(mode: str, request: Request) -> None:
     """
     try:
         action = pick(MODES, mode, "--mode")
+        apply_options.check(mode, request.options)
         if request.processes != Processes() and mode not in _TOGETHER:
             raise UsageError(
                 "--coordinator_address, --num_processes, --process_id: of no use to "

@@ -6,7 +6,7 @@ not know how many devices there were. Batches carry the devices of this process 
 
 import collections
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 import jax
@@ -83,18 +83,65 @@ def map_examples(function: Callable[..., T]) -> Callable[..., T]:
     Returns:
       The same for any number of examples, in host memory. Compiled once for each number.
     """
+    begin = _spread(function)
+    return lambda tree, examples: begin(tree, examples)()
+
+
+def map_batches(
+    function: Callable[..., T], *, whole: bool = False
+) -> Callable[[PyTree, Iterable[np.ndarray]], Iterator[T]]:
+    """`map_examples` for a stream of batches: the next one is computed while one is used.
+
+    Args:
+      function: as for `map_examples`.
+      whole: it looks at a batch as a whole, which therefore stays on one device.
+
+    Returns:
+      (tree, batches) -> what the function makes of each, in host memory.
+    """
+    begin = _whole(function) if whole else _spread(function)
+
+    def run(tree: PyTree, batches: Iterable[np.ndarray]) -> Iterator[T]:
+        under_way = collections.deque()
+        for batch in batches:
+            under_way.append(begin(tree, batch))
+            if len(under_way) > 1:
+                yield under_way.popleft()()
+        while under_way:
+            yield under_way.popleft()()
+
+    return run
+
+
+def _spread(function: Callable[..., T]) -> Callable[..., Callable[[], T]]:
+    """(tree, examples) -> what waits for the result, which all devices are at by then."""
     mapped = jax.pmap(function, in_axes=(None, 0), devices=jax.local_devices())
 
-    def run(tree: PyTree, examples: np.ndarray) -> T:
+    def begin(tree: PyTree, examples: np.ndarray) -> Callable[[], T]:
         devices, count = local_devices(), len(examples)
         missing = -count % devices
         padded = np.concatenate([examples, np.repeat(examples[:1], missing, axis=0)])
         made = mapped(tree, padded.reshape(devices, -1, *padded.shape[1:]))
-        return jax.tree.map(
-            lambda leaf: np.asarray(leaf).reshape(-1, *leaf.shape[2:])[:count], made
-        )
 
-    return run
+        def end() -> T:
+            return jax.tree.map(
+                lambda leaf: np.asarray(leaf).reshape(-1, *leaf.shape[2:])[:count], made
+            )
+
+        return end
+
+    return begin
+
+
+def _whole(function: Callable[..., T]) -> Callable[..., Callable[[], T]]:
+    """As `_spread`, on one device."""
+    compiled = jax.jit(function)
+
+    def begin(tree: PyTree, examples: np.ndarray) -> Callable[[], T]:
+        made = compiled(tree, examples)
+        return lambda: jax.device_get(made)
+
+    return begin
 
 
 class Backlog:

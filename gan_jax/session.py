@@ -295,7 +295,8 @@ def _manifest(
     began = time.perf_counter()
     earlier = [*before.pop("earlier", []), before] if before else []
     values = {"status": "running", "step": start, **reproduce.manifest(config.seed)}
-    values |= {"data": data, "earlier": earlier}
+    sample = {"shape": source.shape, "num_classes": source.num_classes}
+    values |= {"data": data, "sample": sample, "earlier": earlier}
     workdir.write_json(path, values)
     endings = {Stopped: "stopped", Diverged: "diverged", Pruned: "pruned"}
     ending, place = {"status": "done"}, workdir.Place(directory)

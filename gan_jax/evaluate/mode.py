@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from gan_jax import checkpoint, parallel, prng, workdir
-from gan_jax.config import Config, nearest
+from gan_jax.config import Config
 from gan_jax.data.folder import Folder
 from gan_jax.data.sources import Source, open_source
 from gan_jax.errors import UsageError
@@ -88,34 +88,7 @@ def _score_run(
 
 
 def _find(which: str, directory: pathlib.Path) -> list[tuple[int, pathlib.Path | None]]:
-    """(step, where its checkpoint lies) of those that are meant; step 0 lies nowhere."""
-    usual, best = directory / "checkpoints", directory / "best"
-    steps = {step: folder for folder in (best, usual) for step in checkpoint.saved_steps(folder)}
-    if which == "best":
-        found = checkpoint.saved_steps(best)
-        if not found:
-            raise UsageError(
-                f"--checkpoint=best: {directory} has none; it is kept by runs with "
-                "config.eval_every, whose checkpoints are " + _listed(steps)
-            )
-        return [(found[-1], best)]
+    """(step, where its checkpoint lies) of those that are meant."""
     if which == "all":
-        return [(step, steps[step]) for step in sorted(steps)]
-    if which == "latest":
-        found = checkpoint.saved_steps(usual)
-        if not found:
-            raise UsageError(f"--checkpoint=latest: {directory} has no checkpoint yet")
-        return [(found[-1], usual)]
-    if which == "0":
-        return [(0, None)]
-    if which.isdecimal() and int(which) in steps:
-        return [(int(which), steps[int(which)])]
-    hint = "" if which.isdecimal() else nearest(which, _WORDS)
-    raise UsageError(
-        f"--checkpoint={which}: takes {' | '.join(_WORDS)}, 0 (before training), or a step that is "
-        f"saved: {_listed(steps)}{hint}"
-    )
-
-
-def _listed(steps: dict[int, pathlib.Path]) -> str:
-    return ", ".join(map(str, sorted(steps))) or "none yet"
+        return list(checkpoint.all_steps(directory).items())
+    return [checkpoint.find(directory, which, _WORDS)]

@@ -20,22 +20,30 @@ def to_uint8(samples: Float[np.ndarray, "..."]) -> UInt8[np.ndarray, "..."]:
     return np.clip(np.round((samples + 1) * 127.5), 0, 255).astype(np.uint8)
 
 
-def grid(samples: Float[np.ndarray, "n height width channels"], least_side: int = 48) -> Pixels:
-    """A near-square grid, row by row, a pixel of white between.
+def grid(samples: Float[np.ndarray, "n height width channels"]) -> Pixels:
+    """A near-square grid, row by row, of images in [-1, 1] with 1 or 3 channels."""
+    return tile(to_uint8(samples))
+
+
+def tile(
+    images: UInt8[np.ndarray, "n height width channels"], columns: int = 0, least_side: int = 48
+) -> Pixels:
+    """A grid, row by row, a pixel of white between.
 
     Args:
-      samples: images in [-1, 1], 1 or 3 channels.
+      images: 1 or 3 channels.
+      columns: in a row; 0: as makes it nearly square.
       least_side: images smaller than this many pixels are enlarged, bicubically, by a whole factor;
         digits of 8x8 pixels are hard to read otherwise.
     """
-    images = np.broadcast_to(to_uint8(samples), (*samples.shape[:3], 3))
+    images = np.broadcast_to(images, (*images.shape[:3], 3))
     factor = math.ceil(least_side / images.shape[1])
     size = (factor * images.shape[2], factor * images.shape[1])
     images = np.stack(
         [Image.fromarray(image).resize(size, Image.Resampling.BICUBIC) for image in images]
     )
     images = np.pad(images, [(0, 0), (0, 1), (0, 1), (0, 0)], constant_values=255)
-    columns = math.ceil(math.sqrt(len(images)))
+    columns = columns or math.ceil(math.sqrt(len(images)))
     rows = math.ceil(len(images) / columns)
     blanks = np.full((rows * columns - len(images), *images.shape[1:]), 255, np.uint8)
     tiles = np.concatenate([images, blanks]).reshape(rows, columns, *images.shape[1:])

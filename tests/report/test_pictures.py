@@ -15,7 +15,7 @@ def test_pixels_go_out_as_they_came_in():
 
 def test_a_grid_holds_every_image_in_its_place():
     samples = np.linspace(-1, 1, 5)[:, None, None, None] * np.ones((5, 2, 2, 1))
-    grid = pictures.grid(samples, least_side=4)
+    grid = pictures.tile(pictures.to_uint8(samples), least_side=4)
     assert grid.shape == (2 * 5, 3 * 5, 3)
     for index in range(5):
         row, column = divmod(index, 3)
