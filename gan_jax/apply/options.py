@@ -110,6 +110,18 @@ def numbers(options: Options, name: str) -> list[float]:
     return found
 
 
+def number(options: Options, name: str, usual: float) -> float:
+    """As `numbers`, of a mode that takes one value.
+
+    Raises:
+      UsageError: if there are more.
+    """
+    found = numbers(options, name)
+    if len(found) > 1:
+        raise UsageError(f"--{name}={getattr(options, name)}: this mode takes one value")
+    return found[0] if found else usual
+
+
 def labels(options: Options, num_classes: int) -> list[int]:
     """The classes that are asked for, all where none is; [0] where G is told of none.
 

@@ -62,6 +62,9 @@ class Sampler:
       statistics: by what G's BatchNorms normalise: running: the averages over training | standing:
         the mean over 100 batches of such samples as are made here | batch: those of each batch.
 
+    Attributes:
+      variables: G's, on the devices, with these statistics.
+
     Raises:
       UsageError: if uniform latents are to be truncated.
     """
@@ -92,14 +95,14 @@ class Sampler:
 
         self._make = parallel.map_batches(make, whole=self._by_batch)
         variables = self._standing() if statistics == "standing" else trained.generator
-        self._given = parallel.replicate((variables, self._key))
+        self.variables = parallel.replicate(variables)
 
     def batches(self, count: int) -> Iterator[Made]:
         """Samples 0 to count - 1, in order; the next batch is made while one is used."""
         config, left = self._trained.config, count
         size = config.batch_size if self._by_batch else min(config.eval.batch_size, count)
         asked = (self._asked(begin, size) for begin in range(0, count, size))
-        for made in self._make(self._given, asked):
+        for made in self._make((self.variables, self._key), asked):
             yield Made(*(part[:left] for part in made))
             left -= size
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from gan_jax import workdir
 from gan_jax.data import toys
@@ -48,6 +48,24 @@ def tile(
     blanks = np.full((rows * columns - len(images), *images.shape[1:]), 255, np.uint8)
     tiles = np.concatenate([images, blanks]).reshape(rows, columns, *images.shape[1:])
     return tiles.swapaxes(1, 2).reshape(rows * images.shape[1], columns * images.shape[2], 3)
+
+
+def beside(blocks: list[Pixels], titles: list[str]) -> Pixels:
+    """Blocks of one height beside each other, each under its title."""
+    margin, line = 12, 16
+    ruler = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+    widths = [
+        max(block.shape[1], math.ceil(ruler.textlength(title)))
+        for block, title in zip(blocks, titles, strict=True)
+    ]
+    height = blocks[0].shape[0]
+    sheet = Image.new("RGB", (sum(widths) + margin * (len(blocks) - 1), line + height), "white")
+    draw, left = ImageDraw.Draw(sheet), 0
+    for block, title, width in zip(blocks, titles, widths, strict=True):
+        draw.text((left, 2), title, fill="black")
+        sheet.paste(Image.fromarray(block), (left, line))
+        left += width + margin
+    return np.asarray(sheet)
 
 
 def densities(
