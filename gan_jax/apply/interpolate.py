@@ -165,7 +165,7 @@ def _mixing(classes: Float[Array, "n num_classes"]):
     """Has each class embedding give example i the mean of its rows, weighted as classes[i]."""
 
     def embed(call, arguments, keywords, context: nn.module.InterceptorContext):
-        if isinstance(context.module, nn.Embed):
+        if isinstance(context.module, nn.Embed) and context.method_name == "__call__":
             (rows,) = arguments
             return classes[rows] @ context.module.embedding
         return call(*arguments, **keywords)

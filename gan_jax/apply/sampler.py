@@ -152,7 +152,7 @@ def to_bytes(samples: Float32[Array, "..."]) -> Array:
 
 def _note_statistics(call, arguments, keywords, context: nn.module.InterceptorContext):
     """Keeps what each BatchNorm sees in a collection of its own."""
-    if isinstance(context.module, nn.BatchNorm):
+    if isinstance(context.module, nn.BatchNorm) and context.method_name == "__call__":
         x = arguments[0].astype(jnp.float32)
         axes = tuple(range(x.ndim - 1))
         context.module.put_variable("standing", "mean", jnp.mean(x, axes))

@@ -50,7 +50,9 @@ def tile(
     return tiles.swapaxes(1, 2).reshape(rows * images.shape[1], columns * images.shape[2], 3)
 
 
-def beside(blocks: list[Pixels], titles: list[str]) -> Pixels:
+def beside(
+    blocks: list[UInt8[np.ndarray, "rows _ 3"]], titles: list[str]
+) -> UInt8[np.ndarray, "_ _ 3"]:
     """Blocks of one height beside each other, each under its title."""
     margin, line = 12, 16
     ruler = ImageDraw.Draw(Image.new("RGB", (1, 1)))

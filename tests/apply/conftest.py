@@ -1,0 +1,50 @@
+"""Two tiny runs to use: one of a DCGAN with an average, one of a conditional ResNet without."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from gan_jax.apply.trained import open_trained
+from gan_jax.config import Ema, ResNetDiscriminator, ResNetGenerator
+from gan_jax.train import train
+from gan_jax.workdir import own_config
+from support import tiny_config
+
+
+def trained_run(config, directory):
+    config.eval.features = "pixels"
+    config.eval.batch_size = 40
+    train(config, str(directory))
+    return directory
+
+
+def on_devices(trained):
+    """With arrays of JAX's, for a test that applies networks outside of a compiled function."""
+    return trained._replace(generator=jax.tree.map(jnp.asarray, trained.generator))
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory):
+    """The directory of a run that is not conditional, with checkpoints of steps 2, 4 and 6."""
+    return trained_run(tiny_config(), tmp_path_factory.mktemp("apply") / "run")
+
+
+@pytest.fixture(scope="session")
+def conditional_run(tmp_path_factory):
+    """The directory of a run that knows ten classes."""
+    config = tiny_config(
+        conditional=True, ema=Ema(), steps=2, loss="hinge",
+        generator=ResNetGenerator(channels=(4, 4), spectral_norm=True),
+        discriminator=ResNetDiscriminator(channels=(4,), down=1, spectral_norm=True),
+    )  # fmt: skip
+    return trained_run(config, tmp_path_factory.mktemp("apply") / "conditional")
+
+
+@pytest.fixture(scope="session")
+def trained(run):
+    return on_devices(open_trained(own_config(run), run))
+
+
+@pytest.fixture(scope="session")
+def conditional(conditional_run):
+    return on_devices(open_trained(own_config(conditional_run), conditional_run))
