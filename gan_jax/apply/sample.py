@@ -1,6 +1,5 @@
 """--mode=sample: new images, as a grid, as files or as arrays."""
 
-import contextlib
 import pathlib
 from collections.abc import Iterator
 
@@ -18,6 +17,7 @@ from gan_jax.errors import UsageError
 from gan_jax.report import pictures
 
 _USUAL = 64
+_COLUMNS = 10  # of a sheet
 
 
 def sample(config: Config, directory: pathlib.Path, which: str, options: Options) -> None:
@@ -41,22 +41,30 @@ def sample(config: Config, directory: pathlib.Path, which: str, options: Options
     trained = open_trained(config, directory, which, options.params)
     labels = flags.labels(options, trained.num_classes)
     count = options.num_samples or _USUAL
-    kind = _check_target(target, trained, len(draws))
+    _check_target(target, trained, len(draws))
     samplers = [Sampler(trained, options.seed, labels, draw, options.statistics) for draw in draws]
     output.make_parent(target)
-    if kind == ".png" and len(draws) > 1:
-        count = options.num_samples or 10
+    if len(draws) > 1:
+        count = options.num_samples or _COLUMNS
         rows = np.concatenate([sampler.some(count).image for sampler in samplers])
         pictures.save(pictures.tile(rows, columns=count), target)
-    elif kind == ".png":
-        images = np.concatenate([made.image for made in _told(samplers[0], count)])
-        pictures.save(pictures.tile(images), target)
-    elif kind == ".npz":
-        made = Made(*map(np.concatenate, zip(*_told(samplers[0], count), strict=True)))
-        output.save_arrays(target, made._asdict())
     else:
-        _save_files(_told(samplers[0], count), target, bool(trained.num_classes))
+        write(samplers[0], count, target)
     output.say(f"{count * len(draws)} samples of step {trained.step} ({trained.params})", target)
+
+
+def write(sampler: Sampler, count: int, target: pathlib.Path) -> None:
+    """Writes samples 0 to count - 1 as `sample` says, by the ending of a path."""
+    with tqdm(total=count, unit="sample", disable=None) as bar:
+        batches = _counted(sampler.batches(count), bar)
+        if target.suffix:
+            made = Made(*map(np.concatenate, zip(*batches, strict=True)))
+            if target.suffix == ".png":
+                pictures.save(pictures.tile(made.image), target)
+            else:
+                output.save_arrays(target, made._asdict())
+        else:
+            _save_files(batches, target, sampler.by_class)
 
 
 def _draws(options: Options) -> list[Draw]:
@@ -67,8 +75,8 @@ def _draws(options: Options) -> list[Draw]:
     return [Draw(cut, psi) for cut in truncations or [0.0] for psi in psis or [1.0]]
 
 
-def _check_target(target: pathlib.Path, trained: Trained, draws: int) -> str:
-    """The ending of a path that can be written so."""
+def _check_target(target: pathlib.Path, trained: Trained, draws: int) -> None:
+    """Refuses a path that cannot be written so."""
     kind = target.suffix
     if kind not in ("", ".png", ".npz"):
         raise UsageError(
@@ -83,24 +91,20 @@ def _check_target(target: pathlib.Path, trained: Trained, draws: int) -> str:
             f"--out={target}: several truncations or psis make a sheet, FILE.png; give one"
         )
     output.check_free(target)
-    return kind
 
 
-def _told(sampler: Sampler, count: int) -> Iterator[Made]:
-    """The samples, with a bar at a terminal."""
-    with tqdm(total=count, unit="sample", disable=None) as bar:
-        for made in sampler.batches(count):
-            yield made
-            bar.update(len(made.label))
+def _counted(batches: Iterator[Made], bar: tqdm) -> Iterator[Made]:
+    for made in batches:
+        yield made
+        bar.update(len(made.label))
 
 
 def _save_files(batches: Iterator[Made], folder: pathlib.Path, by_class: bool) -> None:
     number = 0
-    with contextlib.closing(batches):
-        for made in batches:
-            for image, label in zip(made.image, made.label, strict=True):
-                place = folder / str(label) if by_class else folder
-                with workdir.writing(place):
-                    place.mkdir(parents=True, exist_ok=True)
-                output.save_image(image, place / f"{number:06d}.png")
-                number += 1
+    for made in batches:
+        for image, label in zip(made.image, made.label, strict=True):
+            place = folder / str(label) if by_class else folder
+            with workdir.writing(place):
+                place.mkdir(parents=True, exist_ok=True)
+            output.save_image(image, place / f"{number:06d}.png")
+            number += 1
