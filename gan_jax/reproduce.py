@@ -33,7 +33,7 @@ def digest(state: GANState) -> dict[str, Any]:
       {"step": whole number, "sha256": of everything, "generator.params": of that part, ...}.
     """
     hashes = {
-        f"{group}.{name}": _hash(part)
+        f"{group}.{name}": hash_tree(part)
         for group in vars(state)
         if group != "step"
         for name, part in vars(getattr(state, group)).items()
@@ -68,7 +68,8 @@ def packages() -> dict[str, str]:
     return {name: metadata.version(name) for name in _PACKAGES}
 
 
-def _hash(tree: PyTree) -> str:
+def hash_tree(tree: PyTree) -> str:
+    """The SHA-256 of all leaves of a tree in host memory, as `digest` takes it of each part."""
     sha = hashlib.sha256()
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         array = np.ascontiguousarray(leaf)

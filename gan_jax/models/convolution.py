@@ -19,7 +19,10 @@ The latter two work on blocks of stride x stride pixels (space to depth), over w
 stride has stride 1.
 """
 
+import contextlib
+import contextvars
 import functools
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax
@@ -41,6 +44,7 @@ _FEW = 16
 # than they save. So they do on maps smaller than two tiles.
 _MANY = {2: 128, 3: 64}
 _LARGE = 2 * winograd.TILE
+_MEANT = contextvars.ContextVar("platform that is traced for", default="")
 
 
 class Geometry(NamedTuple):
@@ -82,7 +86,7 @@ def conv(x: Images, kernel: Kernel, stride: int, padding: str, groups: int = 1) 
       padding: 'SAME' (H' = ceil(H / stride), TensorFlow's rule) or 'VALID'.
       groups: shares of the channels, each with its own share of the features.
     """
-    if jax.default_backend() != "cpu":
+    if _platform() != "cpu":
         return xla_conv(x, kernel, stride, padding, groups)
     geometry = _lay(x.shape[1:3], len(kernel), stride, padding)
     if groups == 1 and geometry.features == (1, 1):
@@ -110,12 +114,12 @@ def conv_transpose(x: Features, kernel: Kernel, stride: int, padding: str) -> Im
     image = tuple(
         side * stride if padding == "SAME" else (side - 1) * stride + size for side in x.shape[1:3]
     )
-    if jax.default_backend() == "cpu":
+    if _platform() == "cpu":
         geometry = _lay(image, size, stride, padding)
         if geometry.features == (1, 1):
             return jnp.einsum("bo,hwco->bhwc", x[:, 0, 0], _seen(kernel, geometry))
         return adjoint(x, kernel, geometry)
-    like = jax.ShapeDtypeStruct((len(x), *image, channels), x.dtype)
+    like = jax.ShapeDtypeStruct((x.shape[0], *image, channels), x.dtype)
     (y,) = jax.linear_transpose(lambda y: xla_conv(y, kernel, stride, padding), like)(x)
     return y
 
@@ -180,6 +184,26 @@ correlate.defvjp(
 )
 
 
+@contextlib.contextmanager
+def traced_for(platform: str) -> Iterator[None]:
+    """Within it, what is traced is meant for another platform than that of this process.
+
+    JAX keeps what it has traced: a function that is traced for two is to be two functions.
+
+    Args:
+      platform: cpu | cuda | rocm | tpu.
+    """
+    token = _MEANT.set(platform)
+    try:
+        yield
+    finally:
+        _MEANT.reset(token)
+
+
+def _platform() -> str:
+    return _MEANT.get() or jax.default_backend()
+
+
 def _lay(image: tuple[int, ...], kernel: int, stride: int, padding: str) -> Geometry:
     pads = lax.padtype_to_pads(image, (kernel, kernel), (stride, stride), padding)
     return Geometry(stride, kernel, tuple(image), tuple((int(a), int(b)) for a, b in pads))
@@ -239,16 +263,16 @@ def _to_blocks(x: Images, geometry: Geometry) -> Float[Array, "batch rows column
     ]
     x = _pad(x, edges)
     if s > 1:
-        x = x.reshape(len(x), sides[0], s, sides[1], s, -1).transpose(0, 1, 3, 2, 4, 5)
-    return x.reshape(len(x), *sides, -1)
+        x = x.reshape(x.shape[0], sides[0], s, sides[1], s, -1).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(x.shape[0], *sides, -1)
 
 
 def _from_blocks(x: Float[Array, "batch rows columns block"], geometry: Geometry) -> Images:
     """The transpose of `_to_blocks`."""
     s, (rows, columns) = geometry.stride, x.shape[1:3]
     if s > 1:
-        x = x.reshape(len(x), rows, columns, s, s, -1).transpose(0, 1, 3, 2, 4, 5)
-        x = x.reshape(len(x), rows * s, columns * s, -1)
+        x = x.reshape(x.shape[0], rows, columns, s, s, -1).transpose(0, 1, 3, 2, 4, 5)
+        x = x.reshape(x.shape[0], rows * s, columns * s, -1)
     edges = [
         (-before, n + before - side)
         for n, side, (before, _) in zip(geometry.image, x.shape[1:3], geometry.pads, strict=True)

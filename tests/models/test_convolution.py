@@ -1,4 +1,5 @@
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -156,3 +157,33 @@ def test_other_platforms_get_xlas_convolution(monkeypatch):
     assert "conv_general_dilated" not in text()
     monkeypatch.setattr(convolution.jax, "default_backend", lambda: "gpu")
     assert "conv_general_dilated" in text()
+
+
+def test_what_is_traced_for_another_platform_gets_its_convolution():
+    def text(platform):
+        def map(x, k):
+            with convolution.traced_for(platform):
+                return conv(x, k, 2, "SAME")
+
+        return str(jax.make_jaxpr(map)(jnp.zeros((1, 8, 8, 3)), jnp.zeros((4, 4, 3, 5))))
+
+    assert "conv_general_dilated" not in text("cpu")
+    assert "conv_general_dilated" in text("cuda")
+
+
+@pytest.mark.parametrize(NAMES, CASES)
+@pytest.mark.parametrize("platform", ["cpu", "cuda"])
+def test_the_batch_may_have_any_size(platform, size, stride, padding, side, channels, features):
+    """An exported program is traced for a batch of b."""
+
+    def there_and_back(x, kernel):
+        with convolution.traced_for(platform):
+            y = conv(x, kernel, stride, padding)
+            return y, conv_transpose(y, kernel, stride, padding)
+
+    (b,) = jax.export.symbolic_shape("b")
+    x = jax.ShapeDtypeStruct((b, side, side, channels), jnp.float32)
+    kernel = jax.ShapeDtypeStruct((size, size, channels, features), jnp.float32)
+    y, back = jax.eval_shape(there_and_back, x, kernel)
+    assert (y.shape[0], y.shape[3]) == (b, features)
+    assert (back.shape[0], back.shape[3]) == (b, channels)
