@@ -116,17 +116,25 @@ def prepare(request: Request) -> None:
     print(f"{name} is ready in {tfds.prepare(name, config.dataset.data_dir)}")
 
 
+def page(request: Request) -> None:
+    """Writes the page of a run, or the overview of runs, and prints its path."""
+    from gan_jax.report import overview
+
+    print(overview.page_of(request.workdir))
+
+
 MODES: dict[str, Callable[[Request], None]] = {
     "train": train,
     "evaluate": evaluate,
     "verify": verify,
     "sweep": sweep,
     "prepare": prepare,
+    "page": page,
 }
 # In these, the processes of a run work together; elsewhere each is its own.
 _TOGETHER = ("train", "verify")
 # These know what to do by the run's own config.json.
-_WITHOUT_CONFIG = ("evaluate", "verify")
+_WITHOUT_CONFIG = ("evaluate", "verify", "page")
 
 
 def parser(usage: str) -> Callable[[list[str]], list[str]]:

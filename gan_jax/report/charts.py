@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from gan_jax.report.document import number
 
-Point = tuple[float, float]
+Point = tuple[int | float, int | float]
 
 
 class Numbers(NamedTuple):
@@ -87,7 +87,7 @@ def inside(place: float | None) -> float:
     return -0.5 if place is None else min(max(place, -0.5), 1.5)
 
 
-def at(x: float, y: float) -> str:
+def at(x: int | float, y: int | float) -> str:
     """Two places as coordinates."""
     return f"{round(2000 * x)},{round(1000 * (1 - y))}"
 

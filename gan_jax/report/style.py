@@ -123,7 +123,8 @@ function placeTip(x, y) {
 SORT = """
 const table = document.querySelector("table")
 const heads = table ? [...table.tHead.rows[0].cells] : []
-const bodies = table ? [...table.tBodies] : [], rows = bodies.flatMap(body => [...body.rows])
+const bodies = table ? [...table.tBodies] : []
+const rows = bodies.flatMap(body => [...body.rows]).filter(row => row.cells.length > 1)
 
 // What is empty comes last, and so do values of a `first` column in rows that are not done.
 function keyOf(row, column) {
