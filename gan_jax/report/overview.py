@@ -105,8 +105,7 @@ def read(directory: pathlib.Path) -> Entry:
     run, curves = runs.read(directory), Curves(directory / "metrics.jsonl")
     curves.update(_ROWS)
     own = [row | {"protocol": rows.without_seed(row["protocol"])} for row in run.own()]
-    groups = runs.by_protocol([row for row in own if charts.drawable(row.get("fid"))])
-    protocol = max(groups, key=lambda name: len(groups[name]), default="")
+    protocol = runs.usual_protocol([row for row in own if charts.drawable(row.get("fid"))])
     files = (directory / name for name in ("metrics.jsonl", "manifest.json"))
     changed = max((file.stat().st_mtime for file in files if file.exists()), default=0.0)
     picture = album.newest(directory / "samples", _SIDE)

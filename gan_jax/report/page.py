@@ -184,11 +184,12 @@ def _samples(pictures: list[Picture]) -> str:
 
 
 def _score(run: Run) -> str:
-    """The best evaluation by the protocol of the last, as the run judges itself."""
+    """The best evaluation by the run's own measure, by the protocol that most have."""
     own, metric = run.own(), run.setting("eval.best")
     if not own:
         return ""
-    best = rows.best(own, metric, own[-1]["protocol"]) or own[-1]
+    protocol = runs.usual_protocol(own)
+    best = rows.best(own, metric, protocol) or runs.by_protocol(own)[protocol][-1]
     others = [name for name in runs.metrics([best]) if name != metric and best[name] is not None]
     entries = "".join(
         f"<div><dt>{_title(name)}</dt><dd>{number(best[name])}</dd></div>" for name in others
@@ -514,6 +515,14 @@ function entry(name, value) {
   line.append(label, value)
   return line
 }
+function leave() {
+  mark("here", null)
+  tip.hidden = true
+}
+addEventListener("scroll", leave)
+addEventListener("pointerdown", event => {
+  if (!event.target.closest(".chart")) leave()
+})
 for (const figure of figures) {
   function point(event) {
     const [, steps] = figure.lines[0]
@@ -528,9 +537,8 @@ for (const figure of figures) {
   }
   figure.plot.addEventListener("pointermove", point)
   figure.plot.addEventListener("pointerdown", point)
-  figure.plot.addEventListener("pointerleave", () => {
-    mark("here", null)
-    tip.hidden = true
+  figure.plot.addEventListener("pointerleave", event => {
+    if (event.pointerType !== "touch") leave()  // a finger leaves as soon as it has tapped
   })
   figure.plot.addEventListener("click", event => {
     if (frames.length < 2) return

@@ -83,6 +83,12 @@ def by_protocol(evaluations: list[Row]) -> dict[str, list[Row]]:
     return groups
 
 
+def usual_protocol(evaluations: list[Row]) -> str:
+    """The protocol that most rows have, of equals the first; empty where there are none."""
+    groups = by_protocol(evaluations)
+    return max(groups, key=lambda protocol: len(groups[protocol]), default="")
+
+
 def metrics(evaluations: list[Row]) -> list[str]:
     """The names of the scores in some rows, without those of their deviations."""
     names = dict.fromkeys(name for row in evaluations for name in row)
