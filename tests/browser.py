@@ -123,17 +123,21 @@ class Browser:
             self._take(deadline)
 
     def evaluate(self, expression):
-        """What an expression in the page comes to, as a JSON value."""
-        found = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        """What an expression in the page comes to, as a JSON value; a promise is waited for."""
+        found = self.call(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
     def point(self, selector, x=0.5, y=0.5):
         """A place in an element, from 0 to 1 each way, in pixels of the window."""
-        box = self.evaluate(
-            f"(node => (node.scrollIntoView({{block: 'center'}}), node.getBoundingClientRect()"
-            f".toJSON()))(document.querySelector({json.dumps(selector)}))"
-        )
+        node = f"document.querySelector({json.dumps(selector)})"
+        self.evaluate(f"{node}.scrollIntoView({{block: 'center'}})")
+        # The page is told of the scrolling by the next frame.
+        frame = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        self.evaluate(f"{frame}.then(() => true)")
+        box = self.evaluate(f"{node}.getBoundingClientRect().toJSON()")
         return {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]}
 
     def move(self, selector, x=0.5, y=0.5):

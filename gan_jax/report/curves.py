@@ -76,6 +76,8 @@ class Curve:
     def trend(self, most: int) -> list[Point]:
         """Means over about so many equal parts of the rows, each at its mean step."""
         parts = _merged(self._buckets, max(len(self._buckets) // most, 1))
+        if len(parts) > 1 and 2 * parts[-1].rows < parts[0].rows:  # too few to say much
+            parts[-2:] = [parts[-2].with_(parts[-1])]
         return [(part.steps / part.rows, part.values / part.rows) for part in parts]
 
 

@@ -48,8 +48,8 @@ class Figure(NamedTuple):
 
 def of_training(curves: dict[str, Curve]) -> list[Figure]:
     """What metrics.jsonl holds; a metric of no figure of its own gets one by its name."""
-    known = {name for _, _, names in _TRAINING for name in names} | {"seconds"}
-    others = tuple((name, "", {name: ""}) for name in curves if name not in known)
+    known = {name for _, _, names in _TRAINING for name in names}
+    others = tuple((name, "", {name: ""}) for name in in_order(set(curves)) if name not in known)
     points = {name: curve.points() for name, curve in curves.items()}
     for name in _OFTEN_ZERO:
         if not any(value for _, value in points.get(name, ())):
@@ -81,6 +81,12 @@ def of_scores(evaluations: list[Row]) -> list[Figure]:
             figures.append(Figure(", ".join(names).capitalize(), "from 0", pair, {}))
     singles = [Figure(title(name), "", {"": points}, {}) for name, points in lines.items()]
     return [*singles[:2], *figures, *singles[2:]]  # FID and KID first
+
+
+def in_order(names: set[str]) -> list[str]:
+    """Those of metrics.jsonl as the page shows them, then the others; the time is none."""
+    known = [name for _, _, group in _TRAINING for name in group]
+    return [name for name in known if name in names] + sorted(names - {*known, "seconds"})
 
 
 def title(name: str) -> str:

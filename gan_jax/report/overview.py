@@ -31,6 +31,7 @@ _LOGGER = logging.getLogger(__name__)
 _SIDE = 96  # pixels of the small pictures
 _ROWS = 200  # of a metrics.jsonl that are looked at
 _POINTS = 6_000  # of all lines of a drawing together
+_TREND = 50  # of a line of training
 _COLOURS = 8
 
 
@@ -204,7 +205,8 @@ def _row(directory: pathlib.Path, i: int, entry: Entry, best: bool) -> str:
     status = html.escape(run.status)
     step = max(run.manifest.get("step", 0), last.get("step", 0))
     steps, seconds = run.setting("steps"), run.seconds(last)
-    speeds = [value for _, value in _points(entry, "images_per_second")]
+    curve = entry.curves.of.get("images_per_second")
+    speeds = [value for _, value in curve.points()] if curve else []
     speed = statistics.median(speeds) if speeds else None
     fid, at = (entry.best["fid"], entry.best["step"]) if entry.best else (None, None)
     changed = datetime.datetime.fromtimestamp(entry.changed, datetime.UTC)
@@ -229,11 +231,6 @@ def _text(value: Any) -> str:
     return html.escape(str("" if value is None else value))
 
 
-def _points(entry: Entry, name: str) -> list[Point]:
-    curve = entry.curves.of.get(name)
-    return curve.points() if curve else []
-
-
 # The curves: a drawing for each metric, of which the script shows one.
 
 
@@ -249,10 +246,12 @@ def _curves(entries: list[Entry], letters: dict[str, str]) -> str:
                 for i, own in scored.items()
             }
             drawings[f"{figures.title(name)}, protocol {letter}"] = lines
-    names = dict.fromkeys(name for entry in entries for name in entry.curves.of)
-    for name in names:
-        if name != "seconds":
-            drawings[name] = {i: _points(entry, name) for i, entry in enumerate(entries)}
+    for name in figures.in_order({name for entry in entries for name in entry.curves.of}):
+        drawings[name] = {
+            i: entry.curves.of[name].trend(_TREND)
+            for i, entry in enumerate(entries)
+            if name in entry.curves.of
+        }
     drawings = {name: _drawable(lines) for name, lines in drawings.items()}
     shown = sorted(drawings, key=lambda name: len(drawings[name]) < 2)  # what compares comes first
     drawings = {name: drawings[name] for name in shown if drawings[name]}
@@ -260,7 +259,10 @@ def _curves(entries: list[Entry], letters: dict[str, str]) -> str:
         return note("No run has logged a row yet.")
     options = "".join(f"<option>{html.escape(name)}</option>" for name in drawings)
     plots = "".join(_plot(name, lines) for name, lines in drawings.items())
-    return f'<p><select aria-label="metric" hidden>{options}</select></p>{plots}'
+    about = note(
+        "Of training, a line is the mean over parts of the rows. Point at one to see its run."
+    )
+    return f'{about}<p><select aria-label="metric" hidden>{options}</select></p>{plots}'
 
 
 def _scores(entry: Entry) -> list[Row]:
@@ -304,6 +306,7 @@ font:12px/1.5 ui-monospace,"SF Mono",Menlo,Consolas,"Liberation Mono",monospace}
 .group b{display:inline-block;min-width:20px;margin-right:6px;padding:0 5px;border-radius:4px;
 background:var(--ink);color:var(--card);text-align:center}
 .name a{display:flex;align-items:center;gap:10px;min-width:180px;white-space:normal}
+.name span{min-width:0;overflow-wrap:anywhere}
 .name{border-left:4px solid currentColor}
 .name img,.name i{width:40px;height:40px;border-radius:4px;object-fit:cover;flex:none}
 tr.best td:nth-child(2){font-weight:700}

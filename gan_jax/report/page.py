@@ -426,7 +426,7 @@ background:var(--warn);color:#fff;font-size:10px;line-height:1.2;pointer-events:
 .shown,.here{position:absolute;top:0;bottom:0;width:1px;display:none;pointer-events:none}
 .shown{left:calc(100%*var(--shown));background:var(--accent)}
 .here{left:calc(100%*var(--here));background:var(--soft)}
-[data-shown] .shown,[data-here] .here{display:block}
+[data-shown]>.shown,[data-here]>.here{display:block}
 .rows th{padding:6px 10px;color:var(--soft);font-size:12px;font-weight:600}
 .rows th:first-child{padding-left:18px}
 section>.rows{margin:8px -18px 0}
@@ -446,12 +446,13 @@ const plots = [...document.querySelectorAll(".chart")]
 const figures = plots.map((plot, i) => ({plot, ...data.charts[i]}))
 const commas = step => step.toLocaleString("en-US")
 
-// A line across all curves that have steps, at one of them; null: none.
+// A line across all curves that reach a step; null: none.
 function mark(name, step) {
-  if (step === null) delete root.dataset[name]
-  else root.dataset[name] = step
   for (const {plot, x} of figures) {
-    plot.style.setProperty("--" + name, (step - x[0]) / (x[1] - x[0]))
+    const place = (step - x[0]) / (x[1] - x[0])
+    plot.style.setProperty("--" + name, place)
+    if (step !== null && place <= 1) plot.dataset[name] = step
+    else delete plot.dataset[name]
   }
 }
 

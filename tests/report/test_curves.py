@@ -55,6 +55,7 @@ def test_what_cannot_be_drawn_is_left_out():
 
 def test_a_trend_is_the_mean_of_equal_parts():
     assert curve([0, 2, 4, 6, 8, 10, 12, 14]).trend(2) == [(1.5, 3.0), (5.5, 11.0)]
+    assert curve([0, 2, 4, 6, 8, 10, 12, 14, 16]).trend(2) == [(1.5, 3.0), (6.0, 12.0)]
     trend = curve(range(10_000)).trend(4)
     assert len(trend) <= 8
     assert all(step == pytest.approx(value) for step, value in trend)

@@ -378,7 +378,16 @@ def test_pointing_at_a_curve_tells_its_numbers_and_pressing_shows_the_picture(tm
     assert told == ["step", "200", "D", "1.4", "G", "0.8"]
     browser.click(".chart", 0.26)
     assert browser.evaluate(SHOWN) == ["100", "step 100"]
-    assert browser.evaluate("document.documentElement.dataset.shown") == "100"
+    assert browser.evaluate("document.querySelector('.chart').dataset.shown") == "100"
+
+
+def test_a_step_that_some_curves_do_not_reach_is_marked_on_the_others(tmp_path, browser):
+    rows, scores = [row(10), row(4000)], [score(10, 5.0), score(20, 4.0)]
+    browser.open(Page(make(tmp_path, metrics=rows, scores=scores)).write())
+    browser.move(".chart", 0.99)
+    marked = "[...document.querySelectorAll('.chart')].map(plot => plot.dataset.here ?? '')"
+    assert browser.evaluate(marked) == ["4000"] * 7 + [""] * 3
+    assert browser.evaluate("document.documentElement.scrollWidth") <= 1280
 
 
 def test_a_phone_taps(tmp_path, browser):
