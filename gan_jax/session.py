@@ -176,8 +176,7 @@ def open_session(
         state = checkpoints.restore(program.template(), _digests(directory))
         start = 0 if state is None else int(state.step)
         page = stack.enter_context(_page(directory, start, alone=writer is None))
-        manifest = stack.enter_context(_manifest(config, program.source, directory, start))
-        manifest["command"] = command or manifest["command"]
+        manifest = stack.enter_context(_manifest(config, program.source, directory, start, command))
         state = program.start(config) if state is None else state
         if parallel.several_processes():
             state = parallel.broadcast(state)
@@ -280,9 +279,11 @@ def _check_apart(source: Source, directory: pathlib.Path) -> None:
 
 @contextlib.contextmanager
 def _manifest(
-    config: Config, source: Source, directory: pathlib.Path, start: int
+    config: Config, source: Source, directory: pathlib.Path, start: int, command: str
 ) -> Iterator[dict[str, Any]]:
     """manifest.json: how the run is made, how it ended, and the same of its earlier sessions.
+
+    A command, where there is one, stands in place of that of this process.
 
     Raises:
       UsageError: if the run cannot be continued, by what the last session's manifest says.
@@ -306,6 +307,7 @@ def _manifest(
     earlier = [*before.pop("earlier", []), before] if before else []
     values = {"status": "running", "step": start, **reproduce.manifest(config.seed)}
     values |= {"data": data, "earlier": earlier}
+    values["command"] = command or values["command"]
     workdir.write_json(path, values)
     endings = {Stopped: "stopped", Diverged: "diverged", Pruned: "pruned"}
     ending, place = {"status": "done"}, workdir.Place(directory)
