@@ -15,6 +15,8 @@ Modes (--mode):
             such processes may, with one --storage (a database's URL; default: a file there) and
             one --study. --population=N runs train side by side; --trials=N in place of its own
   prepare   downloads and prepares the experiment's TFDS data set, once
+  page      writes index.html of the run that --workdir holds, which training does too; or, where it
+            holds runs, an overview that compares them
 
 These use the run that --workdir holds, by --checkpoint and --params=ema | live; --out says where to
 and, by its ending, what is written; --seed, --num_samples and --label what is made:

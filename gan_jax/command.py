@@ -119,6 +119,13 @@ def prepare(request: Request) -> None:
     print(f"{name} is ready in {tfds.prepare(name, config.dataset.data_dir)}")
 
 
+def page(request: Request) -> None:
+    """Writes the page of a run, or the overview of runs, and prints its path."""
+    from gan_jax.report import overview
+
+    print(overview.page_of(request.workdir))
+
+
 def _use(mode: str) -> Callable[[Request], None]:
     """A mode that uses a trained run: the function of its own name in `gan_jax.apply`."""
 
@@ -140,12 +147,13 @@ MODES: dict[str, Callable[[Request], None]] = {
     "verify": verify,
     "sweep": sweep,
     "prepare": prepare,
+    "page": page,
     **{mode: _use(mode) for mode in apply_options.TAKES},
 }
 # In these, the processes of a run work together; elsewhere each is its own.
 _TOGETHER = ("train", "verify")
 # These know what to do by the run's own config.json.
-_WITHOUT_CONFIG = ("evaluate", "verify", *apply_options.TAKES)
+_WITHOUT_CONFIG = ("evaluate", "verify", "page", *apply_options.TAKES)
 
 
 def parser(usage: str) -> Callable[[list[str]], list[str]]:

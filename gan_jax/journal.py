@@ -25,6 +25,7 @@ from gan_jax.preview import Painter
 from gan_jax.report import pictures
 from gan_jax.report.diagnosis import Diagnosis
 from gan_jax.report.metrics import Metrics
+from gan_jax.report.page import Page
 from gan_jax.report.progress import Progress
 from gan_jax.state import GANState
 
@@ -48,6 +49,7 @@ class Journal:
       start: the step that the run goes on from.
       manifest: what manifest.json says; its `step` and times are kept up to date, and `warnings`:
         the step and the text of each, those of the rows behind the start among them.
+      page: shows what is written, now and then.
       progress: tells the person at the terminal.
       writer: the one thread; others may hand things to it as well.
     """
@@ -61,6 +63,7 @@ class Journal:
         record: Record | None,
         start: int,
         manifest: dict[str, Any],
+        page: Page,
         progress: Progress,
         writer: concurrent.futures.ThreadPoolExecutor,
     ):
@@ -79,7 +82,7 @@ class Journal:
         self._warnings: list[dict[str, Any]] = manifest.setdefault("warnings", [])
         for row in workdir.read_lines(directory / "metrics.jsonl"):
             self._diagnose(row.pop("step"), row)
-        self._progress, self._writer = progress, writer
+        self._page, self._progress, self._writer = page, progress, writer
         progress.begin(start, config.steps)
         self._pending: list[tuple[int, MetricsOfSteps]] = []
         self._backlog = parallel.Backlog()
@@ -88,6 +91,7 @@ class Journal:
         self._large: list[concurrent.futures.Future] = []
         self._step_of_large = start
         self._error: BaseException | None = None
+        self._submit(page.refresh, start)
 
     def close(self) -> None:
         """Writes what was handed over."""
@@ -207,6 +211,7 @@ class Journal:
             self._progress.say(f"warning: step {step}: {warning}")
         if found:
             workdir.write_json(self._directory / "manifest.json", self._manifest)
+        self._page.refresh(step)
 
     def _diagnose(self, step: int, row: dict[str, float]) -> list[str]:
         """The warnings that the next row calls for, which are kept."""
@@ -223,6 +228,7 @@ class Journal:
         pixels = self._painter.draw(jax.device_get(seen), step)
         pictures.save(pixels, self._samples / f"step_{step:08d}.png")
         self._metrics.write_picture(step, pixels)
+        self._page.refresh(step)
 
     def _evaluate(self, step: int, state: GANState) -> None:
         row = self._record.take(step, checkpoint.to_host(state))
@@ -230,6 +236,7 @@ class Journal:
         self._metrics.write_scores(step, scores)
         shown = "  ".join(f"{name} {scores[name]:.4g}" for name in _SHOWN if name in scores)
         self.say(f"step {step}: {shown}  ({scores['seconds']:.0f} s)")
+        self._page.refresh(step)
 
     def _save(self, step: int, state: GANState) -> None:
         host = checkpoint.to_host(state)

@@ -4,7 +4,9 @@ import functools
 import hashlib
 import os
 import platform
+import shlex
 import subprocess
+import sys
 import time
 from importlib import metadata
 from typing import Any
@@ -44,9 +46,10 @@ def digest(state: GANState) -> dict[str, Any]:
 
 
 def manifest(seed: int) -> dict[str, Any]:
-    """What this process runs on: versions, devices, flags, code and seed, as JSON values."""
+    """What this process runs on: command, versions, devices, code and seed, as JSON values."""
     devices = jax.devices()
     return {
+        "command": shlex.join(sys.orig_argv),
         "gan_jax": gan_jax.__version__,
         "git": _git_commit(),
         "python": platform.python_version(),

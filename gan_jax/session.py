@@ -19,8 +19,13 @@ from gan_jax.errors import Diverged, Gone, Pruned, Stopped, Unwritable, UsageErr
 from gan_jax.evaluate.record import Record
 from gan_jax.journal import Journal, MetricsOfSteps
 from gan_jax.program import Program
+from gan_jax.report import overview
+from gan_jax.report.page import Page
 from gan_jax.report.progress import Progress
 from gan_jax.state import GANState
+
+# Between two writings of a page where several runs train in one process, and have one writer.
+_SECONDS_OF_MANY = 300.0
 
 
 class Session:
@@ -136,6 +141,7 @@ def open_session(
     path: str,
     progress: Progress,
     writer: ThreadPoolExecutor | None = None,
+    command: str = "",
 ) -> Iterator[Session | Follower]:
     """Opens the directory of a run to train there, and closes it with how that ended.
 
@@ -147,6 +153,7 @@ def open_session(
       path: the run's directory; made if need be.
       progress: tells the person at the terminal; closed with the session.
       writer: one thread, which several runs may share; None: one of its own.
+      command: what trains the run; empty: what has started this process.
 
     Raises:
       UsageError: if config, data or directory are not usable. What the directory holds is left as
@@ -168,7 +175,8 @@ def open_session(
         checkpoints = stack.enter_context(checkpoint.Checkpoints(directory, config.checkpoint_keep))
         state = checkpoints.restore(program.template(), _digests(directory))
         start = 0 if state is None else int(state.step)
-        manifest = stack.enter_context(_manifest(config, program.source, directory, start))
+        page = stack.enter_context(_page(directory, start, alone=writer is None))
+        manifest = stack.enter_context(_manifest(config, program.source, directory, start, command))
         state = program.start(config) if state is None else state
         if parallel.several_processes():
             state = parallel.broadcast(state)
@@ -177,10 +185,11 @@ def open_session(
             writer = stack.enter_context(ThreadPoolExecutor(1, "journal"))
         stack.callback(progress.close)
         journal = Journal(
-            config, directory, checkpoints, program.painter, record, start, manifest, progress,
-            writer,
+            config, directory, checkpoints, program.painter, record, start, manifest, page,
+            progress, writer,
         )  # fmt: skip
         stack.enter_context(workdir.closing(journal.close))
+        writer.submit(overview.refresh, directory)
         journal.say(_greeting(config, directory, start))
         yield Session(config, directory, state, start, journal)
 
@@ -270,9 +279,11 @@ def _check_apart(source: Source, directory: pathlib.Path) -> None:
 
 @contextlib.contextmanager
 def _manifest(
-    config: Config, source: Source, directory: pathlib.Path, start: int
+    config: Config, source: Source, directory: pathlib.Path, start: int, command: str
 ) -> Iterator[dict[str, Any]]:
     """manifest.json: how the run is made, how it ended, and the same of its earlier sessions.
+
+    A command, where there is one, stands in place of that of this process.
 
     Raises:
       UsageError: if the run cannot be continued, by what the last session's manifest says.
@@ -297,6 +308,7 @@ def _manifest(
     values = {"status": "running", "step": start, **reproduce.manifest(config.seed)}
     sample = {"shape": source.shape, "num_classes": source.num_classes}
     values |= {"data": data, "sample": sample, "earlier": earlier}
+    values["command"] = command or values["command"]
     workdir.write_json(path, values)
     endings = {Stopped: "stopped", Diverged: "diverged", Pruned: "pruned"}
     ending, place = {"status": "done"}, workdir.Place(directory)
@@ -312,6 +324,21 @@ def _manifest(
         except BaseException as error:
             ending["status"] = endings.get(type(error), "failed")
             raise
+
+
+@contextlib.contextmanager
+def _page(directory: pathlib.Path, start: int, *, alone: bool) -> Iterator[Page]:
+    """Its page, written once more when manifest.json says how the run ended; so is the overview."""
+    page = Page(directory, start) if alone else Page(directory, start, _SECONDS_OF_MANY)
+    place = workdir.Place(directory)
+
+    def close() -> None:
+        place.check()
+        page.finish()
+        overview.refresh(directory)
+
+    with workdir.closing(close):
+        yield page
 
 
 def _greeting(config: Config, directory: pathlib.Path, start: int) -> str:

@@ -12,6 +12,7 @@ import jax
 import pytest
 from absl import flags
 
+import browser as browsers
 from support import Launcher
 
 jax.config.update("jax_num_cpu_devices", 4)
@@ -46,6 +47,16 @@ def forget_programs():
 def launch(tmp_path_factory):
     """Runs launch.py; the processes share XLA's cache."""
     return Launcher(tmp_path_factory.mktemp("xla"))
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """A real browser; tests that look at pages in one are skipped where there is none."""
+    if browsers.program() is None:
+        pytest.skip(browsers.MISSING)
+    tab = browsers.Browser(tmp_path_factory.mktemp("profile"))
+    yield tab
+    tab.close()
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from gan_jax.checkpoint import Checkpoints, saved_steps
 from gan_jax.errors import Diverged
 from gan_jax.journal import Journal
 from gan_jax.preview import Painter
+from gan_jax.report.page import Page
 from gan_jax.report.progress import Progress
 from gan_jax.state import build_models, init_state
 from support import json_lines, tiny_mlp_config
@@ -51,7 +52,7 @@ def open_journal(tmp_path):
             manifest = {}
             journal = Journal(
                 tiny_mlp_config(), tmp_path, checkpoints, PAINTER, None, step, manifest,
-                Progress(), writer,
+                Page(tmp_path, step), Progress(), writer,
             )  # fmt: skip
             stack.callback(journal.close)
             return journal

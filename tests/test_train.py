@@ -56,7 +56,7 @@ def test_a_run_leaves_what_the_readme_lists(undisturbed):
     names = {path.name.split(".out.")[0] for path in undisturbed.iterdir()} - {".lock"}
     assert names == {
         "config.json", "manifest.json", "metrics.jsonl", "digests.jsonl", "checkpoints", "samples",
-        "events",
+        "events", "index.html",
     }  # fmt: skip
     rows = json_lines(undisturbed / "metrics.jsonl")
     assert [row["step"] for row in rows] == list(range(5, 41, 5))

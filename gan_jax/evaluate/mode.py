@@ -14,6 +14,7 @@ from gan_jax.data.sources import Source, open_source
 from gan_jax.errors import UsageError
 from gan_jax.evaluate import rows, subjects
 from gan_jax.evaluate.evaluator import Evaluator
+from gan_jax.report.page import Page
 from gan_jax.state import build_models, init_state
 
 _WORDS = ("latest", "best", "all", "real", "noise")
@@ -42,6 +43,7 @@ def evaluate(config: Config | None, path: str, which: str, images: str) -> None:
     for row in scored:
         if (directory / "config.json").exists():
             row = rows.append(directory, row)
+            Page(directory).finish()
         print(rows.table(row), flush=True)
 
 

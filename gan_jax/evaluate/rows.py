@@ -32,6 +32,11 @@ def best(rows: list[Row], metric: str, protocol: str) -> Row | None:
     return max(rated, key=lambda row: sign * row[metric], default=None)
 
 
+def without_seed(protocol: str) -> str:
+    """What of a protocol runs of several seeds have in common: all but the seed of the latents."""
+    return ";".join(field for field in protocol.split(";") if not field.startswith("seed="))
+
+
 def table(row: Row) -> str:
     """A row for people: its protocol, then a line for each number."""
     lines = [f"step {row['step']} ({row['checkpoint']})  {row['protocol']}"]

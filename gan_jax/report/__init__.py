@@ -1,1 +1,1 @@
-"""What a run shows: numbers, pictures and its progress."""
+"""What a run shows: numbers, pictures, its progress and its page."""

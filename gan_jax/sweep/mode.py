@@ -233,7 +233,7 @@ class Worker:
                 self._jobs.append(job)
             config, path = job.waiting.pop(0)
             try:
-                member = Member(program, config, str(path), writer)
+                member = Member(program, config, str(path), writer, self._command(config))
             except InUse:  # a worker that was taken for dead is still at it
                 self._jobs.remove(job)
                 self._study.give_back(job.trial)
@@ -423,8 +423,8 @@ def _command(experiment: str, before: Config, after: Config) -> str:
 
 def _without_seed(protocol: str) -> str:
     """What must be equal for scores to be compared; whether G is averaged may be searched."""
-    fields = (field for field in protocol.split(";") if field not in ("ema", "live"))
-    return ";".join(field for field in fields if not field.startswith("seed="))
+    fields = rows.without_seed(protocol).split(";")
+    return ";".join(field for field in fields if field not in ("ema", "live"))
 
 
 def _last_metrics(directory: pathlib.Path) -> dict[str, float]:

@@ -40,6 +40,7 @@ class Member:
       config: the run's.
       path: its directory.
       writer: the thread that writes for all members.
+      command: what trains it alone.
 
     Attributes:
       step: steps behind it.
@@ -50,11 +51,18 @@ class Member:
       UsageError: as `open_session` does.
     """
 
-    def __init__(self, program: Program, config: Config, path: str, writer: ThreadPoolExecutor):
+    def __init__(
+        self,
+        program: Program,
+        config: Config,
+        path: str,
+        writer: ThreadPoolExecutor,
+        command: str = "",
+    ):
         self.config, self.error = config, None
         self._stack = contextlib.ExitStack()
         self.session = self._stack.enter_context(
-            open_session(program, config, path, Silence(), writer)
+            open_session(program, config, path, Silence(), writer, command)
         )
         self.step = self.session.start
         self.key = prng.root(config.seed)

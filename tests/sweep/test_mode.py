@@ -1,8 +1,10 @@
 """launch.py --mode=sweep as a user runs it: real processes, real kills, what is left behind."""
 
 import csv
+import html
 import json
 import random
+import re
 import shlex
 import signal
 import time
@@ -76,7 +78,14 @@ def test_a_sweep_ends_with_its_table_its_page_and_the_config_of_the_best(undistu
 def test_a_trial_is_a_run_of_its_own(undisturbed):
     _, directory, _ = undisturbed
     run = directory / "trials" / "0003"
-    assert json.loads((run / "manifest.json").read_text())["status"] == "done"
+    manifest = json.loads((run / "manifest.json").read_text())
+    assert manifest["status"] == "done"
+    assert manifest["command"].startswith("python launch.py --config=")
+    assert "--config.generator.optimizer.learning_rate=" in manifest["command"]
+    assert "--mode" not in manifest["command"]  # nor the storage's URL, with its password
+    assert manifest["command"] in html.unescape(
+        re.sub("<.*?>", "", (run / "index.html").read_text())
+    )
     assert [row["step"] for row in json_lines(run / "eval.jsonl")] == [20, 40, 60]
     assert [row["step"] for row in json_lines(run / "digests.jsonl")] == [20, 40, 60]
     assert (run / "samples" / "step_00000060.png").exists()

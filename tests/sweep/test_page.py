@@ -2,18 +2,17 @@
 
 import base64
 import html
-import html.parser
 import io
 import math
 import random
 import re
-import shutil
 import subprocess
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import browser
 from gan_jax.sweep import page
 from gan_jax.sweep.outcome import Outcome, rank
 from gan_jax.sweep.space import Choice, Halving, Integer, LogUniform, Sweep, Uniform
@@ -26,48 +25,13 @@ SPACE = {
     "loss": Choice(("hinge", "wasserstein", "non_saturating")),
 }
 LESS, MORE = Sweep(space=SPACE), Sweep(space=SPACE, metric="inception_score")
-VOID = {"meta", "br", "img", "wbr", "link", "input", "hr"}
 
 
-class Parsed(html.parser.HTMLParser):
-    """The elements of a page, which closes what it opens in order."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.elements, self.words, self._open = [], [], []
-        self.feed(text)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self._open.pop() == tag
-
-    def handle_data(self, data):
-        if self._open and self._open[-1] not in ("script", "style"):
-            self.words.append(data)
-
-    def all(self, tag):
-        return [attrs for name, attrs in self.elements if name == tag]
-
-    @property
-    def text(self):
-        return " ".join(" ".join(self.words).split())
-
+class Parsed(browser.Parsed):
     @property
     def trials(self):
         """Of the table, from the top."""
         return [int(row["data-trial"]) for row in self.all("tr") if "data-trial" in row]
-
-    def lines(self, look=""):
-        return [line for line in self.all("polyline") if look in line["class"].split() or not look]
 
 
 def outcome(number, value=10.0, status="done", evaluations=5, **others):
@@ -366,10 +330,9 @@ def test_damaged_pictures_are_passed_over(tmp_path):
 @pytest.fixture
 def browse(tmp_path):
     """Opens a page in a headless browser and returns what its script made of it."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    browser = next(filter(None, map(shutil.which, names)), None)
-    if browser is None:
-        pytest.skip(f"none of {', '.join(names)} is installed")
+    program = browser.program()
+    if program is None:
+        pytest.skip(browser.MISSING)
 
     def browse(text, fragment=""):
         path = tmp_path / "sweep.html"
@@ -377,7 +340,7 @@ def browse(tmp_path):
         options = ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1280,900"]
         options += [f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom"]
         done = subprocess.run(
-            [browser, *options, path.as_uri() + fragment],
+            [program, *options, path.as_uri() + fragment],
             capture_output=True,
             text=True,
             timeout=120,

@@ -1,0 +1,105 @@
+"""What the directory of a run says of it, whole or half-written, as its page and tables show it."""
+
+import pathlib
+from typing import Any, NamedTuple
+
+from gan_jax import workdir
+from gan_jax.evaluate import rows
+from gan_jax.evaluate.rows import Row
+
+_NO_METRICS = ("step", "checkpoint", "protocol", "num_samples", "seconds")
+
+
+class Run(NamedTuple):
+    """A run as it is on disk.
+
+    Attributes:
+      directory: where it lies.
+      config: config.json; empty where it cannot be read, as all below.
+      manifest: manifest.json.
+      evaluations: the rows of eval.jsonl that have a protocol.
+    """
+
+    directory: pathlib.Path
+    config: dict[str, Any]
+    manifest: dict[str, Any]
+    evaluations: list[Row]
+
+    @property
+    def name(self) -> str:
+        """Of the directory."""
+        return self.directory.resolve().name
+
+    @property
+    def status(self) -> str:
+        """running | done | stopped | diverged | pruned | failed, or empty.
+
+        One that was killed is still "running".
+        """
+        return str(self.manifest.get("status", ""))
+
+    def setting(self, path: str) -> Any:
+        """A value of its config by its dotted name; None where there is none."""
+        node: Any = self.config
+        for name in path.split("."):
+            node = node.get(name) if isinstance(node, dict) else None
+        return node
+
+    def seconds(self, last: dict[str, Any]) -> int | float:
+        """Wall time of all of its sessions; of one that was killed nothing is known.
+
+        Args:
+          last: row of metrics.jsonl, which tells the time of a session that has not ended.
+        """
+        sessions = [*self.manifest.get("earlier", []), self.manifest]
+        known = [session.get("wall_seconds", 0.0) for session in sessions]
+        return sum(known[:-1]) + (known[-1] or last.get("seconds", 0.0))
+
+    def own(self) -> list[Row]:
+        """The evaluations of its checkpoints, in the order of steps; of equals the last written.
+
+        Those of images, of the data themselves and of noise are left out.
+        """
+        found = {
+            (row["step"], row["protocol"]): row
+            for row in self.evaluations
+            if row.get("checkpoint") in ("latest", "best", str(row["step"]))
+        }
+        return sorted(found.values(), key=lambda row: row["step"])
+
+
+def read(directory: pathlib.Path) -> Run:
+    """Reads a run's directory; what is missing or damaged there is left out."""
+    found = [row for row in rows.read(directory) if isinstance(row.get("protocol"), str)]
+    names = ("config.json", "manifest.json")
+    return Run(directory, *(workdir.read_json(directory / name) for name in names), found)
+
+
+def by_protocol(evaluations: list[Row]) -> dict[str, list[Row]]:
+    """Rows that may be compared, by their protocol, in the order in which these first appear."""
+    groups: dict[str, list[Row]] = {}
+    for row in evaluations:
+        groups.setdefault(row["protocol"], []).append(row)
+    return groups
+
+
+def usual_protocol(evaluations: list[Row]) -> str:
+    """The protocol that most rows have, of equals the first; empty where there are none."""
+    groups = by_protocol(evaluations)
+    return max(groups, key=lambda protocol: len(groups[protocol]), default="")
+
+
+def metrics(evaluations: list[Row]) -> list[str]:
+    """The names of the scores in some rows, without those of their deviations."""
+    names = dict.fromkeys(name for row in evaluations for name in row)
+    return [name for name in names if name not in _NO_METRICS and not name.endswith("_std")]
+
+
+def clock(seconds: int | float) -> str:
+    """Wall time for people: "0:50", "2:05:10", "3 d 4:00:00"."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if not hours and not days:
+        return f"{minutes}:{seconds:02d}"
+    return f"{days} d " * bool(days) + f"{hours}:{minutes:02d}:{seconds:02d}"
