@@ -1,6 +1,10 @@
 """How a latent is searched for: the settings of the algorithms that there are."""
 
 import dataclasses
+from collections.abc import Mapping
+
+from gan_jax.apply.options import Options
+from gan_jax.config import pick
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -17,8 +21,6 @@ class Preset:
       own_latents: z begins as the run draws it, and is held by the prior where it is normal and
         within +-1 where it is uniform; else it begins uniform, is held within +-1, and there is no
         prior.
-      candidates: latents that are drawn for each that is moved, which is that of the least
-        contextual loss.
       near: side in pixels of the window by whose share of the hole a known pixel is weighted
         (Yeh et al. 2017, eq. 2-3); 0: all weigh the same.
       floor: added to that weight, so that pixels far from the hole count too.
@@ -36,7 +38,6 @@ class Preset:
     learning_rate: float
     cosine: bool
     own_latents: bool
-    candidates: int
     near: int
     floor: float
     normalised: bool
@@ -49,21 +50,40 @@ class Preset:
 
 PRESETS = {
     "default": Preset(
-        iterations=500, restarts=4, learning_rate=0.1, cosine=True, own_latents=True, candidates=1,
-        near=7, floor=0.1, normalised=True, perceptual=0.001, saturating=False, prior=0.01,
-        best=True, blend=True,
+        iterations=500, restarts=4, learning_rate=0.1, cosine=True, own_latents=True,
+        near=7, floor=0.1, normalised=True, perceptual=0.001, saturating=False,
+        prior=0.01, best=True, blend=True,
     ),
     # Amos 2016, dcgan-completion.tensorflow at 6b0a06c: model.py, complete().
     "bamos": Preset(
         iterations=1000, restarts=1, learning_rate=0.01, cosine=False, own_latents=False,
-        candidates=1, near=0, floor=0.0, normalised=False, perceptual=0.1, saturating=False,
+        near=0, floor=0.0, normalised=False, perceptual=0.1, saturating=False,
         prior=0.0, best=False, blend=False,
     ),
     # Yeh et al. 2017, eq. 2-5 and section 4; the learning rate, of which they say nothing, is
     # bamos's.
     "yeh": Preset(
         iterations=1500, restarts=1, learning_rate=0.01, cosine=False, own_latents=False,
-        candidates=1, near=7, floor=0.0, normalised=False, perceptual=0.003, saturating=True,
+        near=7, floor=0.0, normalised=False, perceptual=0.003, saturating=True,
         prior=0.0, best=False, blend=True,
     ),
 }  # fmt: skip
+INVERT = dataclasses.replace(PRESETS["default"], near=0, floor=0.0, perceptual=0.0, blend=False)
+
+
+def chosen(options: Options, presets: Mapping[str, Preset]) -> Preset:
+    """The preset that the flags name, with their iterations and restarts.
+
+    Args:
+      options: reads `preset`, empty: the first of them; `iterations`, `restarts`.
+      presets: those that there are.
+
+    Raises:
+      UsageError: if there is none of that name.
+    """
+    preset = pick(presets, options.preset or next(iter(presets)), "--preset")
+    return dataclasses.replace(
+        preset,
+        iterations=options.iterations or preset.iterations,
+        restarts=options.restarts or preset.restarts,
+    )

@@ -179,7 +179,7 @@ def _programs(trained: Trained, preset: Preset, wanted: Wanted) -> _Programs:
 
     calls, rest = divmod(preset.iterations, _CALL)
     whole = [some(_CALL)] * calls
-    every = whole + [some(rest)] if rest else whole
+    every = [*whole, some(rest)] if rest else whole
     return _Programs(parallel.map_devices(begin), every, parallel.map_devices(end))
 
 
@@ -238,7 +238,7 @@ def _given(trained: Trained, preset: Preset, wanted: Wanted, seed: int) -> dict[
 
 
 def _scale(trained: Trained) -> tuple[float, float]:
-    """What is taken off D's logits, and what they are then divided by, to be read as a classifier's.
+    """What is taken off D's logits, and what they are then divided by, to read as a classifier's.
 
     A classifier's stay as they are. A critic's have no zero and no unit (wasserstein,
     relativistic_pairing), or other ones (hinge, least_squares): theirs are read by the mean and the

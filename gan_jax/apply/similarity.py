@@ -10,19 +10,24 @@ Pixels = Bool[np.ndarray, "height width"]
 _WINDOW = 7  # of SSIM, scikit-image's own; images that are smaller have a smaller one
 
 
-def scores(true: Image, other: Image, hole: Pixels) -> dict[str, float | None]:
-    """PSNR in dB, SSIM (-1 to 1) and L1 (mean, of 255 levels), of the whole and of the hole alone.
+def scores(true: Image, other: Image, hole: Pixels | None = None) -> dict[str, float | None]:
+    """PSNR in dB, SSIM (-1 to 1) and L1 (mean, of 255 levels).
 
     The PSNR of equal images is None: it has no bound. SSIM (Wang et al. 2004) is scikit-image's,
-    over squares of 7 pixels; on the hole, it is the mean over its pixels of the same map.
+    over squares of 7 pixels; on a hole, it is the mean over its pixels of the same map.
+
+    Args:
+      true: the image as it should be.
+      other: the one that is scored.
+      hole: some of its pixels, whose own scores are added, named *_hole.
     """
     mean, similarity = _ssim(true, other)
-    return {
-        "psnr": psnr(true, other),
+    found = {"psnr": psnr(true, other), "ssim": mean, "l1": _l1(true, other)}
+    if hole is None:
+        return found
+    return found | {
         "psnr_hole": psnr(true[hole], other[hole]),
-        "ssim": mean,
         "ssim_hole": float(similarity[hole].mean()),
-        "l1": _l1(true, other),
         "l1_hole": _l1(true[hole], other[hole]),
     }
 
