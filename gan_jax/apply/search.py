@@ -12,7 +12,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float, Float32, Int, Key, PyTree
 from tqdm import tqdm
 
@@ -26,6 +25,7 @@ _AT_ONCE = 128  # latents on a device: one of 64x64 RGB takes some MB
 _CALL = 50  # iterations in a call; between calls a person is told
 _QUIET = 10.0  # seconds from one line to the next, where there is no terminal
 _COMPARED = 256  # of G's samples, by which a critic's logits get their scale
+_B1, _B2, _EPS = 0.9, 0.999, 1e-8  # Adam's
 _CLASSIFIERS = ("minimax", "non_saturating")
 
 # (variables of D, images in [-1, 1] [B, H, W, C], label [B]) -> logits [B].
@@ -76,12 +76,14 @@ class Found(NamedTuple):
 
 
 class _Latents(NamedTuple):
-    """Latents under way; of every leaf but the optimizer's count, the first axis is theirs."""
+    """Latents under way, after `count` updates; `mean` and `square` are Adam's."""
 
     wanted: Array
     label: Array
+    count: Array
     z: Array
-    moments: PyTree
+    mean: Array
+    square: Array
     best_z: Array
     best: Losses
 
@@ -142,11 +144,6 @@ def _programs(trained: Trained, preset: Preset, wanted: Wanted) -> _Programs:
     generate, losses = make_generate(trained), _make_losses(trained, preset, wanted.mask)
     latent = trained.config.latent if preset.own_latents else _uniform(trained)
     bounded = latent.distribution == "uniform"
-    optimizer = optax.adam(
-        optax.cosine_decay_schedule(preset.learning_rate, preset.iterations)
-        if preset.cosine
-        else preset.learning_rate
-    )
 
     def total(z, given, state):
         of = losses(given, z, state.wanted, state.label)
@@ -156,14 +153,14 @@ def _programs(trained: Trained, preset: Preset, wanted: Wanted) -> _Programs:
         images, label, asked = share
         z = latents.draw(latent, _keys(given["key"], asked))
         never = Losses(*[jnp.full(len(z), jnp.inf)] * len(Losses._fields))
-        return _Latents(images, label, z, optimizer.init(z), z, never)
+        still = jnp.zeros_like(z)
+        return _Latents(images, label, jnp.int32(0), z, still, still, z, never)
 
     def update(given, state, _):
         gradient, of = jax.grad(total, has_aux=True)(state.z, given, state)
-        step, moments = optimizer.update(gradient, state.moments)
-        z = state.z + step
-        z = jnp.clip(z, -1, 1) if bounded else z
-        return _with_best(state, of)._replace(z=z, moments=moments), of.total
+        moved = _adam(_with_best(state, of), gradient, preset)
+        z = jnp.clip(moved.z, -1, 1) if bounded else moved.z
+        return moved._replace(z=z), of.total
 
     def some(length):
         def advance(given, state):
@@ -181,6 +178,19 @@ def _programs(trained: Trained, preset: Preset, wanted: Wanted) -> _Programs:
     whole = [some(_CALL)] * calls
     every = [*whole, some(rest)] if rest else whole
     return _Programs(parallel.map_devices(begin), every, parallel.map_devices(end))
+
+
+def _adam(state: _Latents, gradient: Array, preset: Preset) -> _Latents:
+    """Kingma and Ba 2015, algorithm 1."""
+    past = state.count.astype(jnp.float32)
+    mean = _B1 * state.mean + (1 - _B1) * gradient
+    square = _B2 * state.square + (1 - _B2) * jnp.square(gradient)
+    rate = preset.learning_rate
+    if preset.cosine:
+        rate = rate / 2 * (1 + jnp.cos(jnp.pi * past / preset.iterations))
+    root = jnp.sqrt(square / (1 - _B2 ** (past + 1))) + _EPS
+    z = state.z - rate * mean / (1 - _B1 ** (past + 1)) / root
+    return state._replace(count=state.count + 1, z=z, mean=mean, square=square)
 
 
 def _with_best(state: _Latents, of: Losses) -> _Latents:
