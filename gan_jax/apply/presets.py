@@ -50,9 +50,9 @@ class Preset:
 
 PRESETS = {
     "default": Preset(
-        iterations=500, restarts=4, learning_rate=0.1, cosine=True, own_latents=True,
-        near=7, floor=0.1, normalised=True, perceptual=0.001, saturating=False,
-        prior=0.01, best=True, blend=True,
+        iterations=300, restarts=4, learning_rate=0.1, cosine=True, own_latents=True,
+        near=7, floor=1.0, normalised=True, perceptual=0.001, saturating=False,
+        prior=0.05, best=True, blend=True,
     ),
     # Amos 2016, dcgan-completion.tensorflow at 6b0a06c: model.py, complete().
     "bamos": Preset(
@@ -68,7 +68,10 @@ PRESETS = {
         prior=0.0, best=False, blend=True,
     ),
 }  # fmt: skip
-INVERT = dataclasses.replace(PRESETS["default"], near=0, floor=0.0, perceptual=0.0, blend=False)
+# Of inversion: all pixels are known, and D has no say.
+INVERT = dataclasses.replace(
+    PRESETS["default"], iterations=500, near=0, floor=0.0, perceptual=0.0, prior=0.001, blend=False
+)
 
 
 def chosen(options: Options, presets: Mapping[str, Preset]) -> Preset:
