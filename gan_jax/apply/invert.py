@@ -20,12 +20,12 @@ from gan_jax.apply.masks import Mask
 from gan_jax.apply.options import Options
 from gan_jax.apply.photos import Photos
 from gan_jax.apply.presets import INVERT, chosen
-from gan_jax.apply.sampler import to_bytes
 from gan_jax.apply.search import Found, Wanted, search
 from gan_jax.apply.trained import Trained, must_make_images, open_trained
 from gan_jax.config import Config
 from gan_jax.errors import UsageError
 from gan_jax.evaluate.features import open_extractor
+from gan_jax.report.pictures import to_uint8
 
 _LOGGER = logging.getLogger(__name__)
 _REAL = 256  # images of the data, whose distances from each other are the usual ones
@@ -67,7 +67,7 @@ def invert(config: Config, directory: pathlib.Path, which: str, options: Options
     everything = Mask("", np.ones(trained.shape[:2], bool))
     wanted = Wanted(as_floats(photos.image), photos.label, everything)
     found = search(trained, preset, wanted, options.seed)
-    inverted = np.asarray(to_bytes(found.image))
+    inverted = to_uint8(found.image)
     apart = _apart(trained, photos.image, inverted)
     rows = _rows(photos, found, inverted, apart)
     record = {

@@ -73,7 +73,7 @@ def test_everything_is_written(completed, pictures):
     assert (record["step"], record["params"], record["seed"]) == (0, "ema", 3)
     assert record["preset"]["iterations"] == 4
     assert record["mask"] == {"name": "center", "hidden": 16, "pool": 1}
-    assert Image.open(completed / "sheet.png").size == (4 * 49, 5 * 49)
+    assert read(completed / "sheet.png").shape == (5 * 49, 4 * 49, 3)
     columns = ("before", "masked", "completed", "blended")
     names = {f"{i:03d}_{column}.png" for i in range(5) for column in columns}
     written = {path.name for path in completed.iterdir()}
@@ -205,7 +205,7 @@ def test_a_run_of_points_is_refused(capsys, tmp_path):
 
 def test_a_conditional_run_is_told_the_classes(tmp_path, pictures, capsys):
     run = born(
-        tmp_path / "run", conditional=True, generator=ResNetGenerator(channels=(4,)),
+        tmp_path / "run", conditional=True, generator=ResNetGenerator(channels=(4, 4)),
         discriminator=ResNetDiscriminator(channels=(4,), down=1),
     )  # fmt: skip
     assert "--label: missing" in refused("complete", run, capsys, images=str(pictures))

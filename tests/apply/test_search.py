@@ -179,7 +179,8 @@ def test_more_restarts_and_iterations_are_never_worse(run, found):
 
 def test_what_g_has_made_is_found_again(run):
     z = np.random.default_rng(0).standard_normal((3, 5), np.float32)
-    images = run.models.generator.apply(run.generator, z, np.zeros(3, np.int32), False)
+    label = jnp.zeros(3, jnp.int32)
+    images = run.models.generator.apply(run.generator, jnp.asarray(z), label, train=False)
     plain = dataclasses.replace(
         DEFAULT, iterations=300, restarts=8, near=0, perceptual=0.0, prior=0.0
     )
@@ -213,8 +214,8 @@ def test_the_parts_of_the_loss_are_what_they_say(run):
         {
             "classes": 3,
             "loss": "hinge",
-            "generator": ResNetGenerator(channels=(8,)),
-            "discriminator": ResNetDiscriminator(channels=(8,), down=1, spectral_norm=True),
+            "generator": ResNetGenerator(channels=(4, 4)),
+            "discriminator": ResNetDiscriminator(channels=(4,), down=1, spectral_norm=True),
         },
     ],
     ids=["a critic of packs in unit range", "minibatch statistics", "classes"],
