@@ -54,6 +54,8 @@ def read(trained: Trained, options: Options) -> Photos:
     """
     count = options.num_samples or _USUAL
     labels = apply_options.labels(options, trained.num_classes)
+    if options.fit and not options.images:
+        raise UsageError("--fit: of no use without --images; the run's own data fit; leave it out")
     if options.images:
         if options.split:
             raise UsageError(

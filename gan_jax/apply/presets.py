@@ -22,12 +22,13 @@ class Preset:
         within +-1 where it is uniform; else it begins uniform, is held within +-1, and there is no
         prior.
       near: side in pixels of the window by whose share of the hole a known pixel is weighted
-        (Yeh et al. 2017, eq. 2-3); 0: all weigh the same.
+        (Yeh et al. 2017, importance weighted context loss); 0: all weigh the same.
       floor: added to that weight, so that pixels far from the hole count too.
       normalised: the contextual loss is a mean, by the weights, so that its size depends neither on
         the resolution nor on the mask; else a sum.
       perceptual: weight of what D makes of it (lambda).
-      saturating: that is log(1 - sigma(D)), which is flat where D is sure; else -log sigma(D).
+      saturating: that is log(1 - sigma(D)), which is flat where D is sure; else -log sigma(D). Of a
+        critic, `search` says what stands for D.
       prior: weight of |z|^2 / 2, over the number of coordinates.
       best: the best iterate is taken; else the last.
       blend: the result is the one that Poisson blending gives.
@@ -60,8 +61,7 @@ PRESETS = {
         near=0, floor=0.0, normalised=False, perceptual=0.1, saturating=False,
         prior=0.0, best=False, blend=False,
     ),
-    # Yeh et al. 2017, eq. 2-5 and section 4; the learning rate, of which they say nothing, is
-    # bamos's.
+    # Yeh et al. 2017, section 3; the learning rate, of which they say nothing, is bamos's.
     "yeh": Preset(
         iterations=1500, restarts=1, learning_rate=0.01, cosine=False, own_latents=False,
         near=7, floor=0.0, normalised=False, perceptual=0.003, saturating=True,

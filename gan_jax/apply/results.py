@@ -1,6 +1,7 @@
 """What a mode leaves of given images: pictures, a JSON file, the latents."""
 
 import pathlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from gan_jax.apply.trained import Trained
 from gan_jax.errors import UsageError
 from gan_jax.report import pictures
 
+_FILE = re.compile(r"\d{3,}_(before|masked|low|completed|blended|original|inverted)\.png")
 Rows = list[dict[str, Any]]
 
 
@@ -61,7 +63,7 @@ def write(
     record: Mapping[str, Any],
     arrays: Mapping[str, np.ndarray],
 ) -> None:
-    """Writes all of it, the record last.
+    """Writes all of it, the record last; files of more images that an earlier call left, go.
 
     Args:
       folder: an existing directory.
@@ -73,9 +75,16 @@ def write(
     rows = np.stack(list(columns.values()), axis=1)
     tiles = rows.reshape(-1, *rows.shape[2:])
     pictures.save(pictures.tile(tiles, columns=len(columns)), folder / "sheet.png")
-    for column, images in columns.items():
-        for i, image in enumerate(images):
-            save_image(image, folder / f"{i:03d}_{column}.png")
+    files = {
+        folder / f"{i:03d}_{column}.png": image
+        for column, images in columns.items()
+        for i, image in enumerate(images)
+    }
+    for path, image in files.items():
+        save_image(image, path)
+    for path in folder.glob("[0-9]*_*.png"):
+        if _FILE.fullmatch(path.name) and path not in files:
+            path.unlink()
     draft = folder / "latents.draft"
     with workdir.replacing(folder / "latents.npz", draft), draft.open("wb") as file:
         np.savez(file, **arrays)

@@ -4,6 +4,7 @@ Every latent is by itself: G and D are pure functions of one example here, Batch
 statistics. So an image's result does not depend on which others are searched for beside it.
 """
 
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from gan_jax.apply.presets import Preset
 from gan_jax.apply.trained import Trained, make_generate
 from gan_jax.config import Latent
 
-_AT_ONCE = 128  # latents on a device: one of 64x64 RGB takes some MB
+_PIXELS = 128 * 64 * 64  # of all images on a device: one of 64x64 takes some MB in both networks
 _CALL = 50  # iterations in a call; between calls a person is told
 _QUIET = 10.0  # seconds from one line to the next, where there is no terminal
 _COMPARED = 256  # of G's samples, by which a critic's logits get their scale
@@ -63,7 +64,7 @@ class Found(NamedTuple):
       image: what G makes of it, in [-1, 1].
       losses: of it.
       restart: which one it is.
-      every: the total loss at the end of each restart.
+      every: the total loss that each restart has come to.
       history: the total loss before each update.
     """
 
@@ -97,22 +98,21 @@ def search(trained: Trained, preset: Preset, wanted: Wanted, seed: int) -> Found
       wanted: images and their mask.
       seed: of the first latents, which are functions of it, the image's place and the restart's.
     """
-    count, restarts = len(wanted.images), preset.restarts
-    devices = parallel.local_devices()
-    most = max(devices * _AT_ONCE // restarts, 1)
-    batches = -(-count // most)
-    size = -(-count // batches)
+    shape = len(wanted.images), preset.restarts
+    pairs = np.indices(shape, np.int32).reshape(2, -1).T
+    at_once = max(parallel.local_devices() * _PIXELS // math.prod(trained.shape[:2]), 1)
+    batches = -(-len(pairs) // at_once)
+    size = -(-len(pairs) // batches)
     given = parallel.replicate(_given(trained, preset, wanted, seed))
     programs = _programs(trained, preset, wanted)
     progress = _Progress(batches * preset.iterations)
     parts = []
-    for begin in range(0, count, size):
-        places = np.minimum(np.arange(begin, begin + size), count - 1)
-        asked = np.stack([places.repeat(restarts), np.tile(np.arange(restarts), size)], axis=1)
-        parts.append(_run(programs, given, wanted, asked.astype(np.int32), progress))
+    for begin in range(0, len(pairs), size):
+        asked = pairs[begin : begin + size]
+        rest = np.repeat(asked[:1], size - len(asked), axis=0)  # no program for another size
+        parts.append(_run(programs, given, wanted, np.concatenate([asked, rest]), progress))
     progress.close()
-    joined = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
-    return _best_of(joined, count, restarts)
+    return _best_of(jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts), shape)
 
 
 def make_judge(trained: Trained) -> Judge:
@@ -315,14 +315,14 @@ def _run(
 
 
 def _best_of(
-    made: tuple[np.ndarray, np.ndarray, Losses, np.ndarray], count: int, restarts: int
+    made: tuple[np.ndarray, np.ndarray, Losses, np.ndarray], shape: tuple[int, int]
 ) -> Found:
-    """The best restart of each image."""
+    """The best restart of each image; `shape` is how many there are of both."""
     z, image, losses, history = jax.tree.map(
-        lambda leaf: leaf.reshape(-1, restarts, *leaf.shape[1:])[:count], made
+        lambda leaf: leaf[: math.prod(shape)].reshape(*shape, *leaf.shape[1:]), made
     )
     restart = np.argmin(losses.total, axis=1)
-    rows = np.arange(count)
+    rows = np.arange(len(restart))
     best = jax.tree.map(lambda leaf: leaf[rows, restart], (z, image, losses))
     return Found(*best, restart, losses.total, history)
 

@@ -131,10 +131,12 @@ def test_a_zip_and_a_single_file_are_read_and_fitted(run, pictures, tmp_path):
     with zipfile.ZipFile(tmp_path / "some.zip", "w") as file:
         file.write(pictures / "1.png", "one.png")
     Image.new("RGB", (30, 20), "gray").save(tmp_path / "large.jpg")
+    use("complete", run, num_samples=2, iterations=1, restarts=1, out=str(tmp_path / "out"))
     for images, fit in (("some.zip", False), ("large.jpg", True)):
         use("complete", run, images=str(tmp_path / images), fit=fit, iterations=1, restarts=1,
             out=str(tmp_path / "out"))  # fmt: skip
     assert read(tmp_path / "out" / "000_before.png").shape == (8, 8)
+    assert not (tmp_path / "out" / "001_before.png").exists()
 
 
 @pytest.mark.parametrize(
@@ -145,6 +147,8 @@ def test_a_zip_and_a_single_file_are_read_and_fitted(run, pictures, tmp_path):
         ({"label": "3"}, "--label=3: the run's generator is told of no classes"),
         ({"split": "test"}, "--split=test: the run's data, digits, have no splits"),
         ({"images": "/nowhere"}, "--images=/nowhere: no such file, directory or zip"),
+        ({"fit": True}, "--fit: of no use without --images"),
+        ({"images": ".", "split": "test"}, "--split=test: of no use beside --images"),
         ({"params": "ema"}, None),
         ({"psi": "2"}, "--psi: of no use to --mode=complete"),
     ],

@@ -156,7 +156,7 @@ def test_an_image_alone_is_the_image_among_others(run, found):
 
 
 def test_batches_and_calls_are_as_one(run, found, monkeypatch):
-    monkeypatch.setattr("gan_jax.apply.search._AT_ONCE", 1)
+    monkeypatch.setattr("gan_jax.apply.search._PIXELS", 64)
     monkeypatch.setattr("gan_jax.apply.search._CALL", 8)
     parts = search(run, DEFAULT, wanted(5), seed=3)
     assert parts.history.shape == found.history.shape == (5, 2, 20)
