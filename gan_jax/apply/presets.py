@@ -50,9 +50,9 @@ class Preset:
 
 
 PRESETS = {
-    # By PSNR of the hole, 8 to 32 images of digits and of MNIST's test split: lambda .01 and a floor
-    # of .1 lose up to a decibel on MNIST, one restart as much; lambda 0 and priors from .02 to .1
-    # are within the noise; eight restarts win up to .8 on digits, for twice the time.
+    # By PSNR of the hole, 8 to 32 images of digits and of MNIST's test split: on MNIST lambda .01
+    # loses more than a decibel, a floor of .1 about one; lambda 0 and priors from .02 to .1 are
+    # within the noise; eight restarts win up to .8 on digits, for twice the time.
     "default": Preset(
         iterations=500, restarts=4, learning_rate=0.1, cosine=True, own_latents=True,
         near=7, floor=1.0, normalised=True, perceptual=0.001, saturating=False,
