@@ -113,6 +113,18 @@ def map_batches(
     return run
 
 
+def map_devices(function: Callable[..., T]) -> Callable[..., T]:
+    """A function on all devices of this process, each with a share of its own.
+
+    Args:
+      function: (tree, share) -> tree, pure, for one device.
+
+    Returns:
+      The same, where shares and what is made of them have the devices in front and stay on them.
+    """
+    return jax.pmap(function, in_axes=(None, 0), devices=jax.local_devices())
+
+
 def _spread(function: Callable[..., T]) -> Callable[..., Callable[[], T]]:
     """(tree, examples) -> what waits for the result, which all devices are at by then."""
     mapped = jax.pmap(function, in_axes=(None, 0), devices=jax.local_devices())

@@ -1,5 +1,6 @@
 """The benchmarks measure real work; how fast it is, is for them to say."""
 
+import dataclasses
 import importlib.util
 import json
 import subprocess
@@ -9,9 +10,13 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from benchmarks import completion
 from benchmarks.cases import CASES, alone, count_flops
+from gan_jax import workdir
+from gan_jax.apply.presets import PRESETS
+from gan_jax.config import as_dict
 from gan_jax.models.convolution import conv
-from support import ROOT
+from support import ROOT, tiny_config
 
 
 def run(*arguments):
@@ -76,6 +81,27 @@ def test_the_operations_of_a_step_add_up_to_it():
     assert times == "3.0"
     assert int(floor) > 0
     assert rows["random numbers, latents.draw"][0] == "2.0"
+
+
+def test_presets_are_compared_with_what_needs_no_generator(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(
+        completion, "PRESETS",
+        {n: dataclasses.replace(p, iterations=2, restarts=1) for n, p in PRESETS.items()},
+    )  # fmt: skip
+    workdir.write_json(tmp_path / "config.json", as_dict(tiny_config()))
+    file = tmp_path / "result.json"
+    monkeypatch.setattr(
+        "sys.argv",
+        ["completion", f"--run={tmp_path}", "--checkpoint=0", "--masks=left", "--num_samples=3",
+         f"--json={file}"],
+    )  # fmt: skip
+    completion.main()
+    table = json.loads(file.read_text())
+    said = capsys.readouterr().out
+    assert list(table) == ["mean", "biharmonic", "default, not blended", "default", "bamos", "yeh"]
+    for method, row in table.items():
+        scores = row["left"]
+        assert f"| {method} | {scores['psnr_hole']:.2f} / {scores['ssim']:.3f} |" in said
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is not None, reason="PyTorch is installed")

@@ -54,10 +54,21 @@ class Folder:
         """As `Source.read`."""
         names = [self.names[index] for index in indices]
         pixels = [
-            images.decode(self._bytes(name), f"{self.path}/{name}", *self.shape[1:])
+            images.decode(self.encoded(name), f"{self.path}/{name}", *self.shape[1:])
             for name in names
         ]
         return {"image": np.stack(pixels), "label": self.labels[indices]}
+
+    def encoded(self, name: str) -> bytes:
+        """The bytes of one of its files."""
+        try:
+            if self.path.is_dir():
+                return (self.path / name).read_bytes()
+            return self._zip().read(name)
+        except Exception as error:  # damaged, encrypted, or packed in an unknown way
+            raise UsageError(
+                f"config.dataset.name: {self.path}/{name} cannot be read ({first_line(error)})"
+            ) from error
 
     def fingerprint(self) -> str:
         """Of the files' names and sizes, which are quick to read."""
@@ -91,16 +102,6 @@ class Folder:
             raise UsageError(
                 f"config.dataset.name: {self._named} is neither a directory nor a readable zip "
                 f"({first_line(error)})"
-            ) from error
-
-    def _bytes(self, name: str) -> bytes:
-        try:
-            if self.path.is_dir():
-                return (self.path / name).read_bytes()
-            return self._zip().read(name)
-        except Exception as error:  # as above: damaged, encrypted, or packed in an unknown way
-            raise UsageError(
-                f"config.dataset.name: {self.path}/{name} cannot be read ({first_line(error)})"
             ) from error
 
     def _zip(self) -> zipfile.ZipFile:
