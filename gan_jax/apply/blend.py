@@ -13,8 +13,8 @@ def poisson(
 ) -> Float[np.ndarray, "n height width c"]:
     """Keeps the known pixels of photos, and inside the hole the gradients of what was made.
 
-    Perez et al. 2003, eq. 3 and 7, with the made image as the guide: photo values at the known
-    pixels that touch the hole, no condition at the image's edge. Solved as their eq. 5 has it: what
+    Perez et al. 2003, seamless cloning, with the made image as the guide: photo values at the known
+    pixels that touch the hole, no condition at the image's edge. Solved as a correction: what
     is added to the made image is the harmonic membrane over the hole that bears, at the known
     pixels, the difference from the photo. The matrix is factorised once for all images.
 

@@ -86,7 +86,7 @@ def linear(
 def spherical(
     begin: Float[np.ndarray, "*shape dim"], end: Float[np.ndarray, "*shape dim"], part: float
 ) -> Float[np.ndarray, "*shape dim"]:
-    """Along the arc between two vectors (White 2016, arXiv:1609.04468, section 2.1).
+    """Along the arc between two vectors (White 2016, arXiv:1609.04468).
 
     sin((1 - part) a) / sin(a) begin + sin(part a) / sin(a) end, with a the angle between them;
     linear where they are nearly parallel or opposite. Normal latents of many dimensions lie near a

@@ -72,7 +72,7 @@ def weights(
 ) -> Float32[np.ndarray, "height width"]:
     """What each known pixel counts; 0 of the hole.
 
-    Yeh et al. 2017, section 3: the share of the hole in the window around it, which mirrors at the
+    Yeh et al. 2017: the share of the hole in the window around it, which mirrors at the
     image's edge.
 
     Args:

@@ -120,7 +120,7 @@ def share_of_the_way(found: Nearest, source: Source) -> Float[np.ndarray, "n"]:
     """Each sample's distance to its nearest real image, over that one's to the nearest unlike it.
 
     0: a copy; about 1: as far as real images are from each other. (Of a kind with the ratio by
-    which Carlini et al. 2023, arXiv:2301.13188, section 4.2, tell copies.)
+    which Carlini et al. 2023, arXiv:2301.13188 tell copies.)
 
     Args:
       found: in pixels.

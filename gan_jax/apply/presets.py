@@ -64,7 +64,7 @@ PRESETS = {
         near=0, floor=0.0, normalised=False, perceptual=0.1, saturating=False,
         prior=0.0, best=False, blend=False,
     ),
-    # Yeh et al. 2017, section 3; the learning rate, of which they say nothing, is bamos's.
+    # Yeh et al. 2017; the learning rate, of which they say nothing, is bamos's.
     "yeh": Preset(
         iterations=1500, restarts=1, learning_rate=0.01, cosine=False, own_latents=False,
         near=7, floor=0.0, normalised=False, perceptual=0.003, saturating=True,

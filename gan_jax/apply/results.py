@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from gan_jax import workdir
+from gan_jax.apply import output
 from gan_jax.apply.options import Options, target
 from gan_jax.apply.photos import Photos
 from gan_jax.apply.search import Found
@@ -81,20 +81,12 @@ def write(
         for i, image in enumerate(images)
     }
     for path, image in files.items():
-        save_image(image, path)
+        output.save_image(image, path)
     for path in folder.glob("[0-9]*_*.png"):
         if _FILE.fullmatch(path.name) and path not in files:
             path.unlink()
-    draft = folder / "latents.draft"
-    with workdir.replacing(folder / "latents.npz", draft), draft.open("wb") as file:
-        np.savez(file, **arrays)
+    output.save_arrays(folder / "latents.npz", arrays)
     workdir.write_json(folder / f"{name}.json", dict(record))
-
-
-def save_image(image: np.ndarray, path: pathlib.Path) -> None:
-    """Writes uint8 [H, W, 1 or 3] as a PNG of its own size, gray or RGB, in one move."""
-    with workdir.replacing(path, path.with_suffix(".draft")) as draft:
-        Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(draft, "PNG")
 
 
 def table(rows: list[list[str]]) -> str:

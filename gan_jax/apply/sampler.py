@@ -14,7 +14,7 @@ from gan_jax import latents, parallel, prng
 from gan_jax.apply.trained import Trained, make_generate
 from gan_jax.errors import UsageError
 
-_PASSES = 100  # of standing statistics (Brock et al. 2019, section 3.1 and appendix)
+_PASSES = 100  # of standing statistics (Brock et al. 2019)
 
 
 class Draw(NamedTuple):
