@@ -24,7 +24,7 @@ and, by its ending, what is written; --seed, --num_samples and --label what is m
                --truncation=X cuts its distribution, several X make a sheet;
                --statistics=running | standing | batch
   interpolate  a walk between latents (--between=seeds) or classes (labels), as a grid (.png) or a
-               film (.gif, .webp, .mp4); --method=linear | spherical, --frames=N to each next place
+               film (.gif, .webp, .mp4); --method=spherical | linear, --frames=N to each next place
   neighbors    samples beside the training images nearest to them, in pixels and in features
   invert       the latents of given images: --images=PATH, or the run's data, --split=NAME of them
   complete     fills --mask=center | random | left | grid | lowres | FILE in given images, by
@@ -78,9 +78,7 @@ _TRUNCATION = flags.DEFINE_string("truncation", "", "normal latents lie within +
 _PSI = flags.DEFINE_string("psi", "", "latents are multiplied by X; or X,Y,...")
 _PARAMS = flags.DEFINE_string("params", "", "ema | live; empty: ema where the run keeps one")
 _STATISTICS = flags.DEFINE_string("statistics", "running", "running | standing | batch")
-_METHOD = flags.DEFINE_string(
-    "method", "", "linear | spherical; empty: by the latents' distribution"
-)
+_METHOD = flags.DEFINE_string("method", "spherical", "of a walk: spherical | linear")
 _BETWEEN = flags.DEFINE_string("between", "seeds", "seeds | labels")
 _FRAMES = flags.DEFINE_integer("frames", 0, "from one place to the next", lower_bound=0)
 _IMAGES = flags.DEFINE_string("images", "", "an image, or a directory or a zip of them")

@@ -89,8 +89,8 @@ def spherical(
     """Along the arc between two vectors (White 2016, arXiv:1609.04468).
 
     sin((1 - part) a) / sin(a) begin + sin(part a) / sin(a) end, with a the angle between them;
-    linear where they are nearly parallel or opposite. Normal latents of many dimensions lie near a
-    sphere, whose inside G has hardly seen.
+    linear where they are nearly parallel or opposite. Latents of many coordinates, normal or
+    uniform, lie near a sphere, whose inside G has hardly seen: there its images fade.
     """
     lengths = np.linalg.norm(begin, axis=-1) * np.linalg.norm(end, axis=-1)
     cosine = np.sum(begin * end, axis=-1) / np.maximum(lengths, np.finfo(np.float32).tiny)
@@ -128,8 +128,7 @@ def _walk(
         z = made.z.reshape(places, walks, -1).swapaxes(0, 1)
         own = eye[made.label[:walks]] if trained.num_classes else np.zeros((walks, 0), np.float32)
         classes = np.repeat(own[:, None], places, axis=1)
-    normal = trained.config.latent.distribution == "normal"
-    between = _METHODS[options.method or ("spherical" if normal else "linear")]
+    between = _METHODS[options.method]
     moments = range(legs * frames + (0 if closed else 1))
     steps = [(moment // frames, (moment % frames) / frames) for moment in moments]
     return Walk(

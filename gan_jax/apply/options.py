@@ -21,7 +21,7 @@ class Options(NamedTuple):
       psi: z is multiplied by this, one or several as above; empty: z as in training.
       params: ema | live; empty: the average where the run keeps one.
       statistics: of G's BatchNorms: running | standing | batch.
-      method: linear | spherical; empty: spherical for normal latents, linear for uniform ones.
+      method: of a walk: spherical | linear.
       between: what a walk goes between: seeds | labels.
       frames: of a walk, from one place to the next; 0: as many as suit what is written.
       images: a file, a directory or a zip; empty: the run's data.
@@ -41,7 +41,7 @@ class Options(NamedTuple):
     psi: str = ""
     params: str = ""
     statistics: str = "running"
-    method: str = ""
+    method: str = "spherical"
     between: str = "seeds"
     frames: int = 0
     images: str = ""
@@ -84,7 +84,7 @@ def check(mode: str, options: Options) -> None:
     choices = {
         "params": ("", "ema", "live"),
         "statistics": ("running", "standing", "batch"),
-        "method": ("", "linear", "spherical"),
+        "method": ("spherical", "linear"),
         "between": ("seeds", "labels"),
     }
     for name, accepted in choices.items():
