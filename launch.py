@@ -28,7 +28,8 @@ and, by its ending, what is written; --seed, --num_samples and --label what is m
   neighbors    samples beside the training images nearest to them, in pixels and in features
   invert       the latents of given images: --images=PATH, or the run's data, --split=NAME of them
   complete     fills --mask=center | random | left | grid | lowres | FILE in given images, by
-               --preset=default | bamos | yeh
+               --preset=default | bamos | yeh. Both take --iterations=N, --restarts=N and --fit,
+               which crops, resizes and converts the images
   export       G alone: a jax.export program, safetensors weights and a model card
 
 Several processes train one run together with --coordinator_address=HOST:PORT (of process 0),
@@ -52,7 +53,7 @@ from gan_jax.processes import Processes
 _CONFIG = config_flags.DEFINE_config_file("config", None, "experiment file")
 _MODE = flags.DEFINE_string("mode", "train", "what to do: " + " | ".join(command.MODES))
 _WORKDIR = flags.DEFINE_string("workdir", "", "the run's directory; empty: runs/EXPERIMENT")
-_CHECKPOINT = flags.DEFINE_string("checkpoint", "latest", "what is evaluated")
+_CHECKPOINT = flags.DEFINE_string("checkpoint", "latest", "which of the run's")
 _TRIALS = flags.DEFINE_integer("trials", 0, "trials of a sweep; 0: its own number", lower_bound=0)
 _POPULATION = flags.DEFINE_integer(
     "population", 0, "runs that train side by side; 0: as many as fit", lower_bound=0
@@ -69,7 +70,9 @@ _TOLERANCE = flags.DEFINE_float(
     "tolerance", 0.0, "relative, of a check; 0: bit for bit", lower_bound=0.0
 )
 _OUT = flags.DEFINE_string("out", "", "file or directory to write; empty: in the run's directory")
-_SAMPLES = flags.DEFINE_integer("num_samples", 0, "how many; 0: as is usual", lower_bound=0)
+_SAMPLES = flags.DEFINE_integer(
+    "num_samples", 0, "how many; 0: as is usual", lower_bound=0, upper_bound=10**8
+)
 _SEED = flags.DEFINE_integer(
     "seed", 0, "of samples, not of the run", lower_bound=0, upper_bound=2**32 - 1
 )
@@ -87,9 +90,11 @@ _FIT = flags.DEFINE_bool("fit", False, "crop, resize and convert images to what 
 _MASK = flags.DEFINE_string("mask", "center", "what is filled; of a FILE, what is white")
 _PRESET = flags.DEFINE_string("preset", "", "default | bamos | yeh")
 _ITERATIONS = flags.DEFINE_integer(
-    "iterations", 0, "of a search for latents; 0: the preset's", lower_bound=0
+    "iterations", 0, "of a search for latents; 0: the preset's", lower_bound=0, upper_bound=10**6
 )
-_RESTARTS = flags.DEFINE_integer("restarts", 0, "of a search; 0: the preset's", lower_bound=0)
+_RESTARTS = flags.DEFINE_integer(
+    "restarts", 0, "of a search; 0: the preset's", lower_bound=0, upper_bound=1000
+)
 
 
 def main(argv: list[str]) -> None:

@@ -252,6 +252,11 @@ def _check_overrides(argv: list[str]) -> None:
     """Every --config.a.b must be a setting of the experiment's config."""
     overrides = [match[1] for flag in argv if (match := re.match(r"--?(config\.[^=]*)", flag))]
     path = experiment_of(argv)
+    if path is None and overrides:
+        raise UsageError(
+            f"--{overrides[0]}: a setting of the experiment that --config names, which is missing; "
+            "a mode that uses a run reads the run's own"
+        )
     if path is None:
         return
     known = [where for where, _, _ in walk(load(path))]

@@ -94,7 +94,7 @@ def map_batches(
 
     Args:
       function: as for `map_examples`.
-      whole: it looks at a batch as a whole, which therefore stays on one device.
+      whole: it looks at a batch as a whole, which is therefore not spread over devices.
 
     Returns:
       (tree, batches) -> what the function makes of each, in host memory.
@@ -146,7 +146,7 @@ def _spread(function: Callable[..., T]) -> Callable[..., Callable[[], T]]:
 
 
 def _whole(function: Callable[..., T]) -> Callable[..., Callable[[], T]]:
-    """As `_spread`, on one device."""
+    """As `_spread`, with no part of the examples left to another device."""
     compiled = jax.jit(function)
 
     def begin(tree: PyTree, examples: np.ndarray) -> Callable[[], T]:

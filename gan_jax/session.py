@@ -3,6 +3,7 @@
 import contextlib
 import json
 import pathlib
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -175,8 +176,10 @@ def open_session(
         checkpoints = stack.enter_context(checkpoint.Checkpoints(directory, config.checkpoint_keep))
         state = checkpoints.restore(program.template(), _digests(directory))
         start = 0 if state is None else int(state.step)
-        page = stack.enter_context(_page(directory, start, alone=writer is None))
+        page = Page(directory, start, *[] if writer is None else [_SECONDS_OF_MANY])
+        opened = stack.enter_context(_page(directory, page))
         manifest = stack.enter_context(_manifest(config, program.source, directory, start, command))
+        opened.set()
         state = program.start(config) if state is None else state
         if parallel.several_processes():
             state = parallel.broadcast(state)
@@ -305,7 +308,7 @@ def _manifest(
     workdir.write_json(directory / "config.json", as_dict(config))
     began = time.perf_counter()
     earlier = [*before.pop("earlier", []), before] if before else []
-    values = {"status": "running", "step": start, **reproduce.manifest(config.seed)}
+    values = {"status": "running", "start": start, "step": start, **reproduce.manifest(config.seed)}
     sample = {"shape": source.shape, "num_classes": source.num_classes}
     values |= {"data": data, "sample": sample, "earlier": earlier}
     values["command"] = command or values["command"]
@@ -327,18 +330,21 @@ def _manifest(
 
 
 @contextlib.contextmanager
-def _page(directory: pathlib.Path, start: int, *, alone: bool) -> Iterator[Page]:
-    """Its page, written once more when manifest.json says how the run ended; so is the overview."""
-    page = Page(directory, start) if alone else Page(directory, start, _SECONDS_OF_MANY)
-    place = workdir.Place(directory)
+def _page(directory: pathlib.Path, page: Page) -> Iterator[threading.Event]:
+    """Writes the page, and the overview, when manifest.json says how the run ended.
+
+    Yields what is to be set when the run is begun: a start that is refused leaves all as it is.
+    """
+    place, opened = workdir.Place(directory), threading.Event()
 
     def close() -> None:
-        place.check()
-        page.finish()
-        overview.refresh(directory)
+        if opened.is_set():
+            place.check()
+            page.finish()
+            overview.refresh(directory)
 
     with workdir.closing(close):
-        yield page
+        yield opened
 
 
 def _greeting(config: Config, directory: pathlib.Path, start: int) -> str:

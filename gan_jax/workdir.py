@@ -149,7 +149,7 @@ def replacing(path: pathlib.Path, draft: pathlib.Path) -> Iterator[pathlib.Path]
         with writing(path):
             yield draft
             os.replace(draft, path)
-    except Unwritable:
+    except BaseException:
         with contextlib.suppress(OSError):
             draft.unlink()
         raise

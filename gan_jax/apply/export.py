@@ -14,12 +14,11 @@ from jax import lax
 from jaxtyping import Array, Float, Int, PyTree
 
 from gan_jax import reproduce, workdir
-from gan_jax.apply import card
+from gan_jax.apply import card, output
 from gan_jax.apply.options import Options, target
 from gan_jax.apply.sampler import Sampler, to_bytes
 from gan_jax.apply.trained import Trained, make_generate, open_trained
 from gan_jax.config import Config, as_dict
-from gan_jax.errors import UsageError
 from gan_jax.models import convolution
 from gan_jax.report import pictures
 
@@ -48,10 +47,8 @@ def export(config: Config, directory: pathlib.Path, which: str, options: Options
       Unwritable: if the system refuses to write.
     """
     folder = target(options, directory, "export")
-    _must_be_free(folder)
     trained = open_trained(config, directory, which, options.params)
-    with workdir.writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    output.claim_folder(folder, "generator.jax")
     _replace(folder / "generator.jax", to_program(trained))
     _replace(folder / "generator.safetensors", to_weights(trained))
     workdir.write_json(folder / "config.json", _public(config))
@@ -140,16 +137,8 @@ def _public(config: Config) -> dict[str, Any]:
     """The config without paths of this machine."""
     values = as_dict(config)
     values["dataset"] |= {"name": card.data_name(config), "data_dir": ""}
+    values["eval"]["weights"] = pathlib.PurePath(config.eval.weights).name
     return values
-
-
-def _must_be_free(folder: pathlib.Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"--out={folder}: is a file; name a directory for the export")
-    if (folder / "manifest.json").exists():
-        raise UsageError(
-            f"--out={folder}: is the directory of a run; name another one for the export"
-        )
 
 
 def _replace(path: pathlib.Path, data: bytes) -> None:

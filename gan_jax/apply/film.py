@@ -11,19 +11,16 @@ from gan_jax import workdir
 from gan_jax.errors import UsageError
 from gan_jax.report.pictures import Pixels
 
+ENDINGS = (".png", ".gif", ".webp", ".mp4")  # the first of one picture
 _MILLISECONDS = 50  # that a picture is shown
 
 
 def check(target: pathlib.Path) -> None:
-    """Refuses a path that neither `save` nor `pictures.save` can write.
+    """Refuses a path that takes an ffmpeg that is not there.
 
     Raises:
-      UsageError: if its ending is another, or takes an ffmpeg that is not there.
+      UsageError: if it does.
     """
-    if target.suffix not in (".png", ".gif", ".webp", ".mp4"):
-        raise UsageError(
-            f"--out={target}: takes FILE.png for a grid, FILE.gif, FILE.webp or FILE.mp4 for a film"
-        )
     if target.suffix == ".mp4" and shutil.which("ffmpeg") is None:
         raise UsageError(
             f"--out={target}: needs the program ffmpeg, which is not installed; take .webp or .gif"
@@ -37,7 +34,7 @@ def save(frames: list[Pixels], target: pathlib.Path) -> None:
       frames: all of one size.
       target: ends in .gif, .webp or .mp4.
     """
-    with workdir.replacing(target, target.with_suffix(".draft")) as draft:
+    with workdir.replacing(target, target.with_name(target.name + ".draft")) as draft:
         if target.suffix == ".mp4":
             _encode(frames, draft)
             return

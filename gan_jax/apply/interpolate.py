@@ -20,6 +20,7 @@ from gan_jax.report import pictures
 
 _PLACES_OF_A_FILM = 4
 _COLUMNS = 10  # of a grid, about
+_MOST = 256  # WebP's sides have 16,383 pixels at most
 
 
 class Walk(NamedTuple):
@@ -58,7 +59,9 @@ def interpolate(config: Config, directory: pathlib.Path, which: str, options: Op
             "--statistics=batch: the images of a walk would change each other; take running or "
             "standing"
         )
-    output.check_free(target)
+    if options.num_samples > _MOST or options.frames > _MOST:
+        raise UsageError(f"--num_samples, --frames: of walks at most {_MOST}")
+    output.claim_file(target, film.ENDINGS)
     draw = Draw(flags.number(options, "truncation", 0.0), flags.number(options, "psi", 1.0))
     trained = open_trained(config, directory, which, options.params)
     must_make_images(trained, "interpolate")
@@ -66,7 +69,6 @@ def interpolate(config: Config, directory: pathlib.Path, which: str, options: Op
     sampler = Sampler(trained, options.seed, labels, draw, options.statistics)
     walk = _walk(trained, sampler, labels, options, closed=target.suffix != ".png")
     images = _images(trained, sampler.variables, walk)
-    output.make_parent(target)
     walks, moments = images.shape[:2]
     if target.suffix == ".png":
         flat = images.reshape(walks * moments, *images.shape[2:])
@@ -148,8 +150,15 @@ def _images(
     def make(variables: PyTree, given: Float[Array, "n numbers"]) -> Array:
         z, classes = given[:, :dim], given[:, dim:]
         rows = jnp.arange(len(z), dtype=jnp.int32)
-        with nn.intercept_methods(_mixing(classes)):
-            return to_bytes(generate(variables, z, rows))
+        mixed: list[nn.Embed] = []
+        with nn.intercept_methods(_mixing(classes, mixed)):
+            made = to_bytes(generate(variables, z, rows))
+        if trained.num_classes and not mixed:
+            raise UsageError(
+                "--mode=interpolate: mixes classes in their nn.Embed, of which the run's own "
+                "generator has none"
+            )
+        return made
 
     given = np.concatenate([walk.z, walk.classes], axis=-1)
     flat = given.reshape(-1, given.shape[-1])
@@ -160,12 +169,13 @@ def _images(
     return made[: len(flat)].reshape(*given.shape[:2], *trained.shape)
 
 
-def _mixing(classes: Float[Array, "n num_classes"]):
-    """Has each class embedding give example i the mean of its rows, weighted as classes[i]."""
+def _mixing(classes: Float[Array, "n num_classes"], mixed: list[nn.Embed]):
+    """Has each class embedding, noted in `mixed`, give example i its rows' mean by classes[i]."""
 
     def embed(call, arguments, keywords, context: nn.module.InterceptorContext):
         if isinstance(context.module, nn.Embed) and context.method_name == "__call__":
             (rows,) = arguments
+            mixed.append(context.module)
             return classes[rows] @ context.module.embedding
         return call(*arguments, **keywords)
 

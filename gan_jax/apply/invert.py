@@ -110,7 +110,7 @@ def _rows(photos: Photos, found: Found, inverted: Images, apart: Apart | None) -
         scores = similarity.scores(photos.image[i], inverted[i])
         if apart is not None:
             scores["feature_distance"] = float(apart.distances[i])
-            scores["of_usual"] = float(apart.distances[i]) / apart.usual
+            scores["of_usual"] = float(apart.distances[i]) / apart.usual if apart.usual else None
         rows.append(results.row(photos, found, i) | {"inverted": scores})
     return rows
 

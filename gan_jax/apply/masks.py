@@ -2,6 +2,7 @@
 
 import io
 import math
+import os
 import pathlib
 from typing import NamedTuple
 
@@ -138,9 +139,9 @@ def _pool(height: int, width: int) -> int:
 
 def _read(name: str, height: int, width: int) -> Bool[np.ndarray, "height width"]:
     """Where the image of a file is white."""
-    path = pathlib.Path(name).expanduser()
+    path = pathlib.Path(os.path.expanduser(name))
     names = (*_MASKS, "lowres")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UsageError(
             f"--mask={name}: takes {' | '.join(names)}, or an image file, white where it is to be "
             f"filled{nearest(name, names)}"

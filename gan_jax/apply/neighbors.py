@@ -17,10 +17,10 @@ from gan_jax.apply.sampler import Draw, Made, Sampler
 from gan_jax.apply.trained import must_make_images, open_trained
 from gan_jax.config import Config
 from gan_jax.data.sources import Source, open_source
-from gan_jax.errors import UsageError
 from gan_jax.evaluate.features import open_extractor
 from gan_jax.report import pictures
 
+_TABLE = "neighbors.json"
 _NEAREST = 5
 _USUAL = 12
 _BLOCK = 1000  # real images in memory at a time
@@ -47,25 +47,24 @@ def neighbors(config: Config, directory: pathlib.Path, which: str, options: Opti
     """Draws samples beside their neighbours, counts the copies, and says where that is.
 
     A sample counts as a copy where its distance, in pixels, to the nearest training image is less
-    than half of that image's own distance to the nearest other one.
+    than half of that image's own distance to the nearest other one. (Where a run mirrors images,
+    by config.dataset.flip, a copy of a mirrored one is not found.)
 
     Args:
       config: the run's; its `eval` names the features.
       directory: the run's.
       which: of its checkpoints.
-      options: what to make; `out` ends in .png, and a table is written beside it as .json.
+      options: what to make; `out` is a directory, for neighbors.png and a table, neighbors.json.
 
     Raises:
       UsageError: if there is no such checkpoint or class, or the data are not at hand.
     """
-    target = flags.target(options, directory, "neighbors.png")
-    if target.suffix != ".png":
-        raise UsageError(f"--out={target}: takes FILE.png")
-    output.check_free(target)
+    folder = flags.target(options, directory, "neighbors")
     draw = Draw(flags.number(options, "truncation", 0.0), flags.number(options, "psi", 1.0))
     trained = open_trained(config, directory, which, options.params)
     must_make_images(trained, "neighbors")
     labels = flags.labels(options, trained.num_classes)
+    output.claim_folder(folder, _TABLE)
     source = open_source(config.dataset)
     extractor = open_extractor(config.eval, source)
     sampler = Sampler(trained, options.seed, labels, draw, options.statistics)
@@ -73,13 +72,12 @@ def neighbors(config: Config, directory: pathlib.Path, which: str, options: Opti
     spaces = {"pixels": in_pixels, extractor.name: lambda images: extractor.find(images).features}
     found = {name: nearest(made.image, source, space) for name, space in spaces.items()}
     shares = share_of_the_way(found["pixels"], source)
-    output.make_parent(target)
-    pictures.save(_picture(made, source, found, shares < _COPY), target)
+    pictures.save(_picture(made, source, found, shares < _COPY), folder / "neighbors.png")
     rows = _rows(made, found, shares)
-    workdir.write_json(target.with_suffix(".json"), {"step": trained.step, "samples": rows})
+    workdir.write_json(folder / _TABLE, {"step": trained.step, "samples": rows})
     copies = int(np.sum(shares < _COPY))
     verdict = f"{copies} of {len(shares)} samples are copies of training images"
-    output.say(f"{verdict} (median share of the way {np.median(shares):.2f})", target)
+    output.say(f"{verdict} (median share of the way {np.nanmedian(shares):.2f})", folder)
 
 
 def in_pixels(images: UInt8[np.ndarray, "n ..."]) -> Float[np.ndarray, "n dim"]:
@@ -88,7 +86,12 @@ def in_pixels(images: UInt8[np.ndarray, "n ..."]) -> Float[np.ndarray, "n dim"]:
 
 
 def nearest(
-    images: UInt8[np.ndarray, "n ..."], source: Source, space: Space, k: int = _NEAREST
+    images: UInt8[np.ndarray, "n ..."],
+    source: Source,
+    space: Space,
+    k: int = _NEAREST,
+    *,
+    unlike: bool = False,
 ) -> Nearest:
     """The real images that are nearest in a space, found by looking at each.
 
@@ -99,6 +102,8 @@ def nearest(
       source: real images.
       space: what distances are taken in.
       k: how many; fewer where there are not as many.
+      unlike: real images that are equal to an image are none of its neighbours; their distance
+        counts as infinite.
     """
     queries = np.asarray(space(images), np.float64)
     distances, indices = np.empty((len(images), 0)), np.empty((len(images), 0), np.int64)
@@ -107,6 +112,8 @@ def nearest(
             numbers = np.arange(begin, min(begin + _BLOCK, len(source)))
             vectors = np.asarray(space(source.read(numbers)["image"]), np.float64)
             here = distance.cdist(queries, vectors)
+            if unlike:
+                here[here == 0] = np.inf
             distances = np.concatenate([distances, here], axis=1)
             indices = np.concatenate([indices, np.tile(numbers, (len(images), 1))], axis=1)
             order = np.argsort(distances, axis=1, kind="stable")[:, :k]
@@ -119,17 +126,17 @@ def nearest(
 def share_of_the_way(found: Nearest, source: Source) -> Float[np.ndarray, "n"]:
     """Each sample's distance to its nearest real image, over that one's to the nearest unlike it.
 
-    0: a copy; about 1: as far as real images are from each other. (Of a kind with the ratio by
-    which Carlini et al. 2023, arXiv:2301.13188 tell copies.)
+    0: a copy; about 1: as far as real images are from each other; nan where none is unlike it.
+    (Of a kind with the ratio by which Carlini et al. 2023, arXiv:2301.13188, tell copies.)
 
     Args:
       found: in pixels.
       source: the real images.
     """
     hits, places = np.unique(found.indices[:, 0], return_inverse=True)
-    around = nearest(source.read(hits)["image"], source, in_pixels).distances
-    unlike = np.where(around > 0, around, np.inf).min(axis=1)
-    return found.distances[:, 0] / unlike[places]
+    around = nearest(source.read(hits)["image"], source, in_pixels, k=1, unlike=True).distances
+    way = np.where(np.isfinite(around[:, 0]), around[:, 0], np.nan)
+    return found.distances[:, 0] / way[places]
 
 
 def _rows(
@@ -139,7 +146,7 @@ def _rows(
         {
             "sample": i,
             "label": int(made.label[i]),
-            "share_of_the_way": float(shares[i]),
+            "share_of_the_way": float(shares[i]) if np.isfinite(shares[i]) else None,
             "copy": bool(shares[i] < _COPY),
             **{
                 name: {

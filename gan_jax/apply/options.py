@@ -1,6 +1,7 @@
 """What the flags ask of a mode that uses a trained run, and which mode takes which."""
 
 import math
+import os
 import pathlib
 from typing import NamedTuple
 
@@ -77,7 +78,8 @@ def check(mode: str, options: Options) -> None:
     takes = TAKES.get(mode, {"images"} if mode == "evaluate" else set())
     for name, value, default in zip(options._fields, options, Options(), strict=True):
         if value != default and name not in takes:
-            of = [mode for mode, names in TAKES.items() if name in names]
+            of = ["evaluate"] * (name == "images")
+            of += [mode for mode, names in TAKES.items() if name in names]
             raise UsageError(
                 f"--{name}: of no use to --mode={mode}; it is for {', '.join(of)}; leave it out"
             )
@@ -152,4 +154,4 @@ def labels(options: Options, num_classes: int) -> list[int]:
 
 def target(options: Options, directory: pathlib.Path, name: str) -> pathlib.Path:
     """Where to write: --out, or that name in the run's directory."""
-    return pathlib.Path(options.out).expanduser() if options.out else directory / name
+    return pathlib.Path(os.path.expanduser(options.out)) if options.out else directory / name

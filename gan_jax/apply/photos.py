@@ -2,13 +2,14 @@
 
 import dataclasses
 import io
+import os
 import pathlib
 import zipfile
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int32, UInt8
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gan_jax import prng
 from gan_jax.apply import options as apply_options
@@ -124,16 +125,18 @@ def _of_files(trained: Trained, options: Options, count: int) -> tuple[np.ndarra
         raise UsageError(
             f"--fit: makes squares, and the run's images are {width}x{height}; leave it out"
         )
-    files = _encoded(pathlib.Path(options.images).expanduser(), count)
+    files = _encoded(pathlib.Path(os.path.expanduser(options.images)), count)
     pixels = [_decode(data, name, trained.shape, options.fit) for name, data in files.items()]
     return np.stack(pixels), list(files)
 
 
 def _encoded(path: pathlib.Path, count: int) -> dict[str, bytes]:
     """The bytes of the first of the files that are meant, by their names."""
-    if not path.exists():
-        raise UsageError(f"--images={path}: no such file, directory or zip")
     try:
+        if not path.exists():
+            raise UsageError(f"--images={path}: no such file, directory or zip")
+        if path.suffix.lower() == ".zip" and path.is_file() and not zipfile.is_zipfile(path):
+            raise UsageError(f"--images={path}: is no readable zip; repair it")
         if path.is_file() and not zipfile.is_zipfile(path):
             return {path.name: path.read_bytes()}
         folder = Folder(str(path), image_size=1, channels=0)
@@ -155,6 +158,8 @@ def _decode(
         image.load()
         size, mode = ImageOps.exif_transpose(image).size, image.mode
         pixels = fit(image, height if fitted else 0, channels)
+    except UnidentifiedImageError as error:
+        raise UsageError(f"--images: {name}: is no image; leave it out") from error
     except Exception as error:  # a damaged file can make a decoder raise anything
         raise UsageError(
             f"--images: {name}: truncated or damaged, or no image ({first_line(error)}); repair or "

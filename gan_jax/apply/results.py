@@ -1,7 +1,6 @@
 """What a mode leaves of given images: pictures, a JSON file, the latents."""
 
 import pathlib
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,10 +12,8 @@ from gan_jax.apply.options import Options, target
 from gan_jax.apply.photos import Photos
 from gan_jax.apply.search import Found
 from gan_jax.apply.trained import Trained
-from gan_jax.errors import UsageError
 from gan_jax.report import pictures
 
-_FILE = re.compile(r"\d{3,}_(before|masked|low|completed|blended|original|inverted)\.png")
 Rows = list[dict[str, Any]]
 
 
@@ -24,15 +21,10 @@ def place(options: Options, directory: pathlib.Path, name: str) -> pathlib.Path:
     """The directory to write to, made if need be.
 
     Raises:
-      UsageError: if it is a file, or cannot be made.
+      UsageError: if it cannot be written, or holds what this mode has not.
     """
     folder = target(options, directory, name)
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"--out={folder}: is a file; takes a directory, which need not exist")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--out={folder}: cannot be made ({error.strerror})") from error
+    output.claim_folder(folder, f"{name}.json")
     return folder
 
 
@@ -52,7 +44,7 @@ def row(photos: Photos, found: Found, i: int) -> dict[str, Any]:
         "name": photos.name[i],
         "label": int(photos.label[i]),
         "restart": int(found.restart[i]),
-        "losses": {part: float(value[i]) for part, value in found.losses._asdict().items()},
+        "losses": {part: _finite(value[i]) for part, value in found.losses._asdict().items()},
     }
 
 
@@ -63,30 +55,30 @@ def write(
     record: Mapping[str, Any],
     arrays: Mapping[str, np.ndarray],
 ) -> None:
-    """Writes all of it, the record last; files of more images that an earlier call left, go.
+    """Writes all of it in the place of what an earlier call has left there, the record last.
 
     Args:
-      folder: an existing directory.
+      folder: as `place` gives it.
       name: of the record, without its ending.
       columns: of the sheet, from left to right: name -> uint8 [n, H, W, C], each also a file.
-      record: JSON values.
+      record: JSON values; `files` is added, the names of the images.
       arrays: of latents.npz.
     """
-    rows = np.stack(list(columns.values()), axis=1)
-    tiles = rows.reshape(-1, *rows.shape[2:])
-    pictures.save(pictures.tile(tiles, columns=len(columns)), folder / "sheet.png")
+    path = folder / f"{name}.json"
     files = {
-        folder / f"{i:03d}_{column}.png": image
+        f"{i:03d}_{column}.png": image
         for column, images in columns.items()
         for i, image in enumerate(images)
     }
-    for path, image in files.items():
-        output.save_image(image, path)
-    for path in folder.glob("[0-9]*_*.png"):
-        if _FILE.fullmatch(path.name) and path not in files:
-            path.unlink()
+    for old in set(workdir.read_json(path).get("files", [])) - files.keys():
+        (folder / pathlib.PurePath(old).name).unlink(missing_ok=True)
+    rows = np.stack(list(columns.values()), axis=1)
+    tiles = rows.reshape(-1, *rows.shape[2:])
+    pictures.save(pictures.tile(tiles, columns=len(columns)), folder / "sheet.png")
+    for file, image in files.items():
+        output.save_image(image, folder / file)
     output.save_arrays(folder / "latents.npz", arrays)
-    workdir.write_json(folder / f"{name}.json", dict(record))
+    workdir.write_json(path, {**record, "files": sorted(files)})
 
 
 def table(rows: list[list[str]]) -> str:
@@ -111,3 +103,8 @@ def mean(values: list[float | None]) -> float | None:
 def number(value: float | None, digits: int) -> str:
     """A cell of a table; None is a PSNR without a bound."""
     return "inf" if value is None else f"{value:.{digits}f}"
+
+
+def _finite(value: np.ndarray) -> float | None:
+    """JSON has no numbers that are not finite."""
+    return float(value) if np.isfinite(value) else None

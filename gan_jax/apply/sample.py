@@ -18,6 +18,7 @@ from gan_jax.report import pictures
 
 _USUAL = 64
 _COLUMNS = 10  # of a sheet
+_MOST = 10_000  # in a grid
 
 
 def sample(config: Config, directory: pathlib.Path, which: str, options: Options) -> None:
@@ -41,9 +42,8 @@ def sample(config: Config, directory: pathlib.Path, which: str, options: Options
     trained = open_trained(config, directory, which, options.params)
     labels = flags.labels(options, trained.num_classes)
     count = options.num_samples or _USUAL
-    _check_target(target, trained, len(draws))
+    _check_target(target, trained, len(draws), count)
     samplers = [Sampler(trained, options.seed, labels, draw, options.statistics) for draw in draws]
-    output.make_parent(target)
     if len(draws) > 1:
         count = options.num_samples or _COLUMNS
         rows = np.concatenate([sampler.some(count).image for sampler in samplers])
@@ -75,12 +75,13 @@ def _draws(options: Options) -> list[Draw]:
     return [Draw(cut, psi) for cut in truncations or [0.0] for psi in psis or [1.0]]
 
 
-def _check_target(target: pathlib.Path, trained: Trained, draws: int) -> None:
+def _check_target(target: pathlib.Path, trained: Trained, draws: int, count: int) -> None:
     """Refuses a path that cannot be written so."""
     kind = target.suffix
     if kind not in ("", ".png", ".npz"):
         raise UsageError(
-            f"--out={target}: takes FILE.png for a grid, FILE.npz for arrays, or a directory"
+            f"--out={target}: takes FILE.png for a grid, FILE.npz for arrays, or a directory, "
+            "whose name has no ending"
         )
     if len(trained.shape) == 1 and kind != ".npz":
         raise UsageError(
@@ -90,7 +91,14 @@ def _check_target(target: pathlib.Path, trained: Trained, draws: int) -> None:
         raise UsageError(
             f"--out={target}: several truncations or psis make a sheet, FILE.png; give one"
         )
-    output.check_free(target)
+    if kind == ".png" and count > _MOST:
+        raise UsageError(
+            f"--num_samples={count}: a grid holds at most {_MOST}; take FILE.npz or a directory"
+        )
+    if kind:
+        output.claim_file(target, (".png", ".npz"))
+    else:
+        output.claim_folder(target)
 
 
 def _counted(batches: Iterator[Made], bar: tqdm) -> Iterator[Made]:

@@ -321,7 +321,7 @@ def _best_of(
     z, image, losses, history = jax.tree.map(
         lambda leaf: leaf[: math.prod(shape)].reshape(*shape, *leaf.shape[1:]), made
     )
-    restart = np.argmin(losses.total, axis=1)
+    restart = np.argmin(np.nan_to_num(losses.total, nan=np.inf, posinf=np.inf), axis=1)
     rows = np.arange(len(restart))
     best = jax.tree.map(lambda leaf: leaf[rows, restart], (z, image, losses))
     return Found(*best, restart, losses.total, history)

@@ -40,11 +40,13 @@ def evaluate(config: Config | None, path: str, which: str, images: str) -> None:
         scored = [{"step": 0, "checkpoint": images} | _score_images(images, evaluator, source)]
     else:
         scored = _score_run(which, config, directory, evaluator, source)
+    of_run = (directory / "config.json").exists()
     for row in scored:
-        if (directory / "config.json").exists():
+        if of_run:
             row = rows.append(directory, row)
-            Page(directory).finish()
         print(rows.table(row), flush=True)
+    if of_run:
+        Page(directory).finish()
 
 
 def _config(given: Config | None, directory: pathlib.Path, images: bool) -> Config:

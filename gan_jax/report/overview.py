@@ -8,10 +8,12 @@ import datetime
 import html
 import logging
 import math
+import os
 import pathlib
 import statistics
 import string
 import urllib.parse
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from gan_jax import workdir
@@ -62,7 +64,7 @@ def page_of(path: str) -> pathlib.Path:
       UsageError: if it holds neither.
       Unwritable: if it cannot be written.
     """
-    directory = pathlib.Path(path).expanduser()
+    directory = pathlib.Path(os.path.expanduser(path))
     if path and workdir.saved_config(directory) is not None:
         return Page(directory).write()
     if path and find(directory):
@@ -90,15 +92,24 @@ def refresh(run: pathlib.Path) -> None:
 def write(directory: pathlib.Path) -> pathlib.Path:
     """Writes the overview of the runs below a directory; returns where."""
     path = directory / NAME
-    text = render(directory, [read(run) for run in find(directory)])
+    text = render(directory, list(_entries(directory)))
     workdir.write_shared_text(path, text)
     return path
 
 
+def _entries(directory: pathlib.Path) -> Iterator[Entry]:
+    """Of the runs whose directory can be read; of the others it is warned."""
+    for run in find(directory):
+        try:
+            yield read(run)
+        except Exception as error:  # what is damaged there can make a reader raise anything
+            _LOGGER.warning("%s: left out (%s)", run, first_line(error))
+
+
 def find(directory: pathlib.Path) -> list[pathlib.Path]:
     """The runs in a directory and in the directories there, by name."""
-    found = [*directory.glob("*/config.json"), *directory.glob("*/*/config.json")]
-    return sorted(file.parent for file in found)
+    found = [*directory.glob("*/manifest.json"), *directory.glob("*/*/manifest.json")]
+    return sorted(file.parent for file in found if (file.parent / "config.json").exists())
 
 
 def read(directory: pathlib.Path) -> Entry:

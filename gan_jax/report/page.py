@@ -18,7 +18,7 @@ from typing import Any
 
 from gan_jax import workdir
 from gan_jax.config import Config, from_dict, walk
-from gan_jax.errors import Unwritable, UsageError, first_line
+from gan_jax.errors import UsageError, first_line
 from gan_jax.evaluate import rows
 from gan_jax.evaluate.rows import Row
 from gan_jax.report import charts, document, figures, style
@@ -56,19 +56,17 @@ class Page:
         Args:
           step: behind the run.
 
-        Raises:
-          Unwritable: if the system refuses; anything else is warned of, and the run goes on.
+        That it cannot be written is warned of, and the run goes on: it is told by what the run
+        itself writes.
         """
         self._step = step
         if time.monotonic() >= self._due:
             self.finish()
 
     def finish(self) -> None:
-        """Writes the page for the last time; raises as `refresh` does."""
+        """Writes the page for the last time; warns as `refresh` does."""
         try:
             self.write()
-        except Unwritable:
-            raise
         except Exception as error:  # what is damaged on disk can make a reader raise anything
             _LOGGER.warning("%s: not written (%s)", self._directory / NAME, first_line(error))
             self._due = time.monotonic() + self._seconds
@@ -77,9 +75,7 @@ class Page:
         """Writes the page; returns where."""
         began = time.monotonic()
         path = self._directory / NAME
-        with workdir.writing(path):
-            text = self._render()
-        workdir.write_shared_text(path, text)
+        workdir.write_shared_text(path, self._render())
         now = time.monotonic()
         self._due = now + max(self._seconds, (now - began) / _SHARE)
         return path
@@ -206,7 +202,7 @@ def _commands(run: Run) -> str:
     """What to type, to go on with the run and to use it."""
     made = run.manifest.get("command", "")
     workdir_flag = shlex.quote(f"--workdir={run.directory}")
-    best = "best" if run.own() else "latest"
+    best = "best" if any(run.directory.glob("best/[0-9]*")) else "latest"
     modes = {
         "Make it again, and compare it bit for bit": "--mode=verify",
         "Score a checkpoint": f"--mode=evaluate --checkpoint={best}",

@@ -151,7 +151,7 @@ def time_lapse(folder: pathlib.Path, target: pathlib.Path, frames: int = 60) -> 
 
 def save(pixels: Pixels, path: pathlib.Path) -> None:
     """Writes a PNG, in one move."""
-    with workdir.replacing(path, path.with_suffix(".draft")) as draft:
+    with workdir.replacing(path, path.with_name(path.name + ".draft")) as draft:
         Image.fromarray(pixels).save(draft, "PNG")
 
 

@@ -53,7 +53,8 @@ class Run(NamedTuple):
         """
         sessions = [*self.manifest.get("earlier", []), self.manifest]
         known = [session.get("wall_seconds", 0.0) for session in sessions]
-        return sum(known[:-1]) + (known[-1] or last.get("seconds", 0.0))
+        own = last.get("step", 0) > self.manifest.get("start", 0)  # else an earlier session's row
+        return sum(known[:-1]) + (known[-1] or (last.get("seconds", 0.0) if own else 0.0))
 
     def own(self) -> list[Row]:
         """The evaluations of its checkpoints, in the order of steps; of equals the last written.

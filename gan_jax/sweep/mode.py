@@ -233,7 +233,7 @@ class Worker:
                 self._jobs.append(job)
             config, path = job.waiting.pop(0)
             try:
-                member = Member(program, config, str(path), writer, self._command(config))
+                member = Member(program, config, str(path), writer, self._trial(config, path))
             except InUse:  # a worker that was taken for dead is still at it
                 self._jobs.remove(job)
                 self._study.give_back(job.trial)
@@ -329,6 +329,10 @@ class Worker:
                 population.leave(member)
             member.close(None if member.ended else Pruned("its trial has ended"))
         self._tell(job, status, message, values)
+
+    def _trial(self, config: Config, path: pathlib.Path) -> str:
+        """What continues a trial alone."""
+        return f"{self._command(config)} {shlex.quote(f'--workdir={path}')}"
 
     def _tell(self, job: Job, status: str, message: str, values: Sequence[float] = ()) -> None:
         """Tells the study and the person at the terminal how a job has ended."""

@@ -199,6 +199,24 @@ def test_an_out_that_is_a_file_is_refused(run, capsys, tmp_path):
     assert "is a file" in refused("complete", run, capsys, out=str(tmp_path / "file"))
 
 
+def test_what_an_earlier_call_has_left_makes_place_and_nothing_else_does(run, pictures, tmp_path):
+    out = tmp_path / "out"
+    some = {"images": str(pictures), "out": str(out), "iterations": 1, "restarts": 1}
+    use("complete", run, num_samples=3, **some)
+    (out / "2024_before.png").write_text("mine")
+    use("complete", run, num_samples=2, **some)
+    assert sorted(path.name for path in out.glob("*_before.png")) == [
+        "000_before.png", "001_before.png", "2024_before.png"
+    ]  # fmt: skip
+    assert (out / "2024_before.png").read_text() == "mine"
+
+
+def test_a_directory_with_something_else_is_refused(run, capsys, tmp_path):
+    (tmp_path / "photo.png").touch()
+    line = refused("complete", run, capsys, out=str(tmp_path))
+    assert "holds photo.png, which this mode has not written" in line
+
+
 def test_a_run_of_points_is_refused(capsys, tmp_path):
     config = tiny_mlp_config()
     (tmp_path / "run").mkdir()

@@ -245,10 +245,14 @@ def test_an_export_tells_no_paths(tmp_path):
 def test_nothing_else_is_written_over(run, tmp_path):
     (tmp_path / "file").write_text("mine")
     other = shutil.copytree(run, tmp_path / "other")
-    for out, says in (("file", "is a file"), ("other", "is the directory of a run")):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "README.md").write_text("mine")
+    places = {"file": "is a file", "other": "this mode has not written", "notes": "holds README.md"}
+    for out, says in places.items():
         with pytest.raises(UsageError, match=says):
             export(workdir.own_config(run), run, "latest", Options(out=str(tmp_path / out)))
     assert (tmp_path / "file").read_text() == "mine"
+    assert (tmp_path / "notes" / "README.md").read_text() == "mine"
     assert not (other / "README.md").exists()
 
 

@@ -53,6 +53,15 @@ def test_an_image_that_is_there_twice_is_compared_with_one_unlike_it():
     np.testing.assert_allclose(share, [0.1])
 
 
+def test_many_equal_images_make_no_copy_of_what_is_far_from_them():
+    images = np.zeros((8, 2, 2, 1), np.uint8)
+    images[7] = 200
+    sample = np.full((1, 2, 2, 1), 120, np.uint8)
+    for source, expected in ((Arrays(images), 0.4), (Arrays(images[:7]), np.nan)):
+        near = nearest(sample, source, in_pixels)
+        np.testing.assert_allclose(share_of_the_way(near, source), [expected])
+
+
 @pytest.fixture(scope="module")
 def memorised(tmp_path_factory):
     """A GAN that was trained on 20 images until it knew them by heart."""
@@ -79,11 +88,11 @@ def memorised(tmp_path_factory):
 def table(directory, target, **options):
     config = workdir.own_config(directory)
     neighbors(config, directory, "latest", Options(out=str(target), **options))
-    return json.loads(target.with_suffix(".json").read_text())["samples"]
+    return json.loads((target / "neighbors.json").read_text())["samples"]
 
 
 def test_a_generator_that_has_memorised_is_flagged(memorised, tmp_path, capsys):
-    rows = table(memorised, tmp_path / "n.png", num_samples=40)
+    rows = table(memorised, tmp_path, num_samples=40)
     copies = [row for row in rows if row["copy"]]
     assert len(copies) >= 24
     assert f"{len(copies)} of 40 samples are copies" in capsys.readouterr().out
@@ -95,14 +104,14 @@ def test_a_generator_that_has_memorised_is_flagged(memorised, tmp_path, capsys):
         distances = np.linalg.norm(flat - image, axis=1)
         assert row["pixels"]["indices"][0] == np.argmin(distances)
         np.testing.assert_allclose(row["pixels"]["distances"][0], distances.min(), rtol=1e-9)
-    with Image.open(tmp_path / "n.png") as sheet:
+    with Image.open(tmp_path / "neighbors.png") as sheet:
         pixels = np.asarray(sheet.convert("RGB")).astype(int)
     red = (pixels[..., 0] > 200) & (pixels[..., 1] < 60)
     assert red.sum() > 100 * len(copies)
 
 
 def test_one_that_has_hardly_trained_is_not(run, tmp_path):
-    rows = table(run, tmp_path / "n.png", num_samples=8)
+    rows = table(run, tmp_path, num_samples=8)
     assert not any(row["copy"] for row in rows)
     assert {len(row["pixels-8x8"]["indices"]) for row in rows} == {5}
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["n.json", "n.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["neighbors.json", "neighbors.png"]

@@ -77,14 +77,14 @@ def test_a_class_that_does_not_exist_is_refused(conditional_run):
 
 def test_nothing_is_mixed_with_what_is_there(run, tmp_path):
     (tmp_path / "there").write_text("mine")
-    with pytest.raises(UsageError, match="is not empty"):
+    with pytest.raises(UsageError, match="holds there, which this mode has not written"):
         make(run, out=str(tmp_path))
-    with pytest.raises(UsageError, match="is a file; name a directory"):
+    with pytest.raises(UsageError, match="there is a file; name a directory"):
         make(run, out=str(tmp_path / "there"))
     (tmp_path / "a.png").mkdir()
     with pytest.raises(UsageError, match="is a directory; name a file"):
         make(run, out=str(tmp_path / "a.png"))
-    with pytest.raises(UsageError, match="cannot be made"):
+    with pytest.raises(UsageError, match="cannot be made|is a file"):
         make(run, out=str(tmp_path / "there" / "s.png"))
     assert (tmp_path / "there").read_text() == "mine"
 
