@@ -84,7 +84,7 @@ def test_nothing_is_mixed_with_what_is_there(run, tmp_path):
     (tmp_path / "a.png").mkdir()
     with pytest.raises(UsageError, match="is a directory; name a file"):
         make(run, out=str(tmp_path / "a.png"))
-    with pytest.raises(UsageError, match="cannot be made|is a file"):
+    with pytest.raises(UsageError, match=r"cannot be made|is a file"):
         make(run, out=str(tmp_path / "there" / "s.png"))
     assert (tmp_path / "there").read_text() == "mine"
 
