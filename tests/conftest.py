@@ -39,6 +39,9 @@ def forget_programs():
     All of the suite's together are more, and XLA then ends the process with a segmentation fault.
     """
     yield
+    assert jax.config.jax_compilation_cache_dir is None, (
+        "startup.prepare was called in this process"
+    )
     jax.clear_caches()
     gc.collect()
 

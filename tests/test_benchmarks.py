@@ -90,6 +90,7 @@ def test_presets_are_compared_with_what_needs_no_generator(tmp_path, monkeypatch
     )  # fmt: skip
     workdir.write_json(tmp_path / "config.json", as_dict(tiny_config()))
     file = tmp_path / "result.json"
+    monkeypatch.setattr("gan_jax.startup.prepare", lambda config: None)
     monkeypatch.setattr(
         "sys.argv",
         ["completion", f"--run={tmp_path}", "--checkpoint=0", "--masks=left", "--num_samples=3",

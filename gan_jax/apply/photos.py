@@ -159,7 +159,9 @@ def _decode(
         size, mode = ImageOps.exif_transpose(image).size, image.mode
         pixels = fit(image, height if fitted else 0, channels)
     except UnidentifiedImageError as error:
-        raise UsageError(f"--images: {name}: is no image; leave it out") from error
+        raise UsageError(
+            f"--images: {name}: is no image, or damaged; repair or remove it"
+        ) from error
     except Exception as error:  # a damaged file can make a decoder raise anything
         raise UsageError(
             f"--images: {name}: truncated or damaged, or no image ({first_line(error)}); repair or "

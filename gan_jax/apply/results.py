@@ -1,5 +1,6 @@
 """What a mode leaves of given images: pictures, a JSON file, the latents."""
 
+import math
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -44,7 +45,9 @@ def row(photos: Photos, found: Found, i: int) -> dict[str, Any]:
         "name": photos.name[i],
         "label": int(photos.label[i]),
         "restart": int(found.restart[i]),
-        "losses": {part: _finite(value[i]) for part, value in found.losses._asdict().items()},
+        "losses": {
+            part: _finite(float(value[i])) for part, value in found.losses._asdict().items()
+        },
     }
 
 
@@ -105,6 +108,6 @@ def number(value: float | None, digits: int) -> str:
     return "inf" if value is None else f"{value:.{digits}f}"
 
 
-def _finite(value: np.ndarray) -> float | None:
+def _finite(value: float) -> float | None:
     """JSON has no numbers that are not finite."""
-    return float(value) if np.isfinite(value) else None
+    return value if math.isfinite(value) else None

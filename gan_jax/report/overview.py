@@ -108,8 +108,9 @@ def _entries(directory: pathlib.Path) -> Iterator[Entry]:
 
 def find(directory: pathlib.Path) -> list[pathlib.Path]:
     """The runs in a directory and in the directories there, by name."""
-    found = [*directory.glob("*/manifest.json"), *directory.glob("*/*/manifest.json")]
-    return sorted(file.parent for file in found if (file.parent / "config.json").exists())
+    found = [*directory.glob("*/config.json"), *directory.glob("*/*/config.json")]
+    exported = "generator.jax"  # an export holds a config, too
+    return sorted(file.parent for file in found if not (file.parent / exported).exists())
 
 
 def read(directory: pathlib.Path) -> Entry:

@@ -18,7 +18,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PyTree
+from jaxtyping import Array, PyTree
 
 from gan_jax import parallel, prng
 from gan_jax.config import Config
@@ -263,4 +263,15 @@ def _put(stack: PyTree, state: GANState, place: tuple[int, int]) -> PyTree:
 
 
 def _take(stack: PyTree, place: tuple[int, int]) -> GANState:
-    return jax.tree.map(lambda all_of: all_of[place], stack)
+    """Of one place, from the device that holds it.
+
+    Indexing the whole array would have all devices talk to each other for every leaf: many such
+    programs at once can wait for each other, upon which XLA ends the process after 40 seconds.
+    """
+    device, lane = place
+
+    def own(all_of: Array) -> Array:
+        shards = {shard.device: shard.data for shard in all_of.addressable_shards}
+        return shards[jax.local_devices()[device]][0, lane]
+
+    return jax.tree.map(own, stack)

@@ -1,6 +1,8 @@
 """Images completed from the command line and by the function behind it, and what is refused."""
 
+import importlib
 import json
+import pathlib
 import re
 import zipfile
 
@@ -8,12 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax import command, workdir
+from gan_jax import workdir
 from gan_jax.apply import masks
+from gan_jax.apply import options as apply_options
 from gan_jax.apply.complete import as_floats, pictures_of
 from gan_jax.apply.options import Options
 from gan_jax.config import Dataset, Ema, ResNetDiscriminator, ResNetGenerator, as_dict
 from gan_jax.data.sources import open_source
+from gan_jax.errors import GanJaxError
 from support import TINY_FLAGS, tiny_config, tiny_mlp_config
 
 
@@ -41,19 +45,21 @@ def pictures(tmp_path_factory):
 
 
 def use(mode, run, checkpoint="0", **options):
-    request = command.Request(None, str(run), checkpoint, options=Options(**options))
-    command.run(mode, request)
+    """As the command does, but for what a process sets once."""
+    given, directory = Options(**options), pathlib.Path(run)
+    apply_options.check(mode, given)
+    module = importlib.import_module(f"gan_jax.apply.{mode}")
+    getattr(module, mode)(workdir.own_config(directory), directory, checkpoint, given)
 
 
 def refused(mode, run, capsys, checkpoint="0", **options):
     """The one line that it ends with."""
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(GanJaxError) as ended:
         use(mode, run, checkpoint, **options)
-    assert ended.value.code == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    (line,) = said.err.splitlines()
-    return line
+    assert ended.value.exit_code == 2
+    assert capsys.readouterr().out == ""
+    (line,) = str(ended.value).splitlines()
+    return f"error: {line}"
 
 
 def read(path):
@@ -181,7 +187,8 @@ def test_an_image_of_another_size_or_mode_is_refused(run, capsys, tmp_path, mode
 
 def test_what_is_no_image_is_refused(run, capsys, tmp_path):
     (tmp_path / "a.png").write_bytes(b"no image")
-    assert "a.png: truncated" in refused("complete", run, capsys, images=str(tmp_path / "a.png"))
+    line = refused("complete", run, capsys, images=str(tmp_path / "a.png"))
+    assert "a.png: is no image, or damaged" in line
     (tmp_path / "empty").mkdir()
     line = refused("complete", run, capsys, images=str(tmp_path / "empty"))
     assert f"error: --images={tmp_path}/empty holds no files" in line

@@ -262,7 +262,7 @@ def test_nothing_else_is_written_over(run, tmp_path):
         (("--checkpoint=3",), "--checkpoint=3: takes .*saved: 20, 40"),
         (("--params=emma",), "--params='emma': takes ema | live"),
         (("--seed=3",), "--seed: of no use to --mode=export"),
-        (("--out=launch.py",), "--out=launch.py: is a file"),
+        (("--out=launch.py",), "--out=launch.py: launch.py is a file"),
         (("--workdir=experiments",), "holds no run"),
     ],
 )

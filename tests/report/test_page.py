@@ -58,6 +58,7 @@ def make(directory, *, metrics=(), scores=(), pictures=(), manifest=MANIFEST, co
 
 
 def whole(directory):
+    (directory / "best" / "00000400").mkdir(parents=True)
     return make(
         directory,
         metrics=[row(step) for step in range(50, 401, 50)],
