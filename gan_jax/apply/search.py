@@ -234,14 +234,15 @@ def _given(trained: Trained, preset: Preset, wanted: Wanted, seed: int) -> dict[
         weight = weights(mask.known, preset.near, preset.floor)
     if preset.normalised:
         weight = weight / (weight.sum() * np.float32(channels))
-    normal = preset.own_latents and trained.config.latent.distribution == "normal"
+    latent = trained.config.latent
+    usual = latent.dim * (1 if latent.distribution == "normal" else 1 / 3)  # of |z|^2, in training
     centre, spread = _scale(trained) if preset.perceptual else (0.0, 1.0)
     return {
         "key": prng.root(seed),
         "generator": trained.generator,
         "discriminator": trained.discriminator,
         "weights": weight,
-        "prior": np.float32(preset.prior / trained.config.latent.dim if normal else 0.0),
+        "prior": np.float32(preset.prior / usual),
         "centre": np.float32(centre),
         "spread": np.float32(spread),
     }
