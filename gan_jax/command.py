@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import importlib.util
 import logging
+import os
 import pathlib
 import re
 import sys
@@ -78,7 +79,7 @@ def verify(request: Request) -> None:
     """Makes a run again, and compares it with what its directory records."""
     from gan_jax import startup, workdir
 
-    directory = pathlib.Path(request.workdir).expanduser()
+    directory = pathlib.Path(os.path.expanduser(request.workdir))
     config = workdir.run_config(directory, request.config)
     startup.prepare(config)
     from gan_jax.verify import verify
@@ -132,7 +133,7 @@ def _use(mode: str) -> Callable[[Request], None]:
     def use(request: Request) -> None:
         from gan_jax import startup, workdir
 
-        directory = pathlib.Path(request.workdir).expanduser()
+        directory = pathlib.Path(os.path.expanduser(request.workdir))
         config = workdir.run_config(directory, request.config)
         startup.prepare(config)
         module = importlib.import_module(f"gan_jax.apply.{mode}")
