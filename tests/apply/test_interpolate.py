@@ -1,5 +1,8 @@
 """Walks begin and end where they should, and pass between."""
 
+import shutil
+import subprocess
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -108,6 +111,17 @@ def test_a_grid_has_a_row_for_each_walk(run, tmp_path):
 def test_what_cannot_be_walked_is_refused(run, options, match):
     with pytest.raises(UsageError, match=match):
         walk(run, **options)
+
+
+def test_mp4_is_written_by_ffmpeg(run, tmp_path):
+    """98x49 pixels, whose sides H.264 wants even."""
+    if shutil.which("ffprobe") is None:
+        pytest.skip("ffmpeg is not installed")
+    walk(run, out=str(tmp_path / "walk.mp4"), num_samples=2, frames=2)
+    entries = "stream=codec_name,width,height,nb_frames"
+    command = ["ffprobe", "-v", "error", "-of", "csv=p=0", "-show_entries", entries]
+    said = subprocess.run([*command, tmp_path / "walk.mp4"], capture_output=True, text=True)
+    assert said.stdout.strip() == "h264,98,50,8"
 
 
 def test_mp4_needs_ffmpeg(run, monkeypatch):
