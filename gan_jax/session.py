@@ -21,6 +21,7 @@ from gan_jax.evaluate.record import Record
 from gan_jax.journal import Journal, MetricsOfSteps
 from gan_jax.program import Program
 from gan_jax.report import overview
+from gan_jax.report.page import NAME as PAGE
 from gan_jax.report.page import Page
 from gan_jax.report.progress import Progress
 from gan_jax.state import GANState
@@ -180,6 +181,8 @@ def open_session(
         opened = stack.enter_context(_page(directory, page))
         manifest = stack.enter_context(_manifest(config, program.source, directory, start, command))
         opened.set()
+        for draft in directory.glob(f"{PAGE}.*.draft"):  # of a writing that a kill cut short
+            draft.unlink(missing_ok=True)
         state = program.start(config) if state is None else state
         if parallel.several_processes():
             state = parallel.broadcast(state)

@@ -79,13 +79,13 @@ class Found(NamedTuple):
 class _Latents(NamedTuple):
     """Latents under way, after `count` updates; `mean` and `square` are Adam's."""
 
-    wanted: Array
-    label: Array
-    count: Array
-    z: Array
-    mean: Array
-    square: Array
-    best_z: Array
+    wanted: Float[Array, "b height width c"]
+    label: Int[Array, "b"]
+    count: Int[Array, ""]
+    z: Float[Array, "b dim"]
+    mean: Float[Array, "b dim"]
+    square: Float[Array, "b dim"]
+    best_z: Float[Array, "b dim"]
     best: Losses
 
 
