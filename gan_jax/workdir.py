@@ -76,6 +76,12 @@ def system_error(error: BaseException) -> int | None:
     return next((number for word, number in words.items() if word in str(error)), None)
 
 
+def is_the_disks(error: BaseException) -> bool:
+    """Whether all else that is written there meets what has kept this from being written."""
+    cause = error.__cause__
+    return isinstance(error, Unwritable) and isinstance(cause, OSError) and cause.errno in _REMEDIES
+
+
 @contextlib.contextmanager
 def closing(close: Callable[[], None]) -> Iterator[None]:
     """Calls `close` at the end; what cannot be written then does not hide an earlier error."""

@@ -56,8 +56,8 @@ class Page:
         Args:
           step: behind the run.
 
-        That it cannot be written is warned of, and the run goes on: it is told by what the run
-        itself writes.
+        That it cannot be written ends no run. It is warned of, but for a disk that is full,
+        read-only or gone: of that the run tells itself.
         """
         self._step = step
         if time.monotonic() >= self._due:
@@ -68,7 +68,8 @@ class Page:
         try:
             self.write()
         except Exception as error:  # what is damaged on disk can make a reader raise anything
-            _LOGGER.warning("%s: not written (%s)", self._directory / NAME, first_line(error))
+            if not workdir.is_the_disks(error):  # of which the run tells itself
+                _LOGGER.warning("%s: not written (%s)", self._directory / NAME, first_line(error))
             self._due = time.monotonic() + self._seconds
 
     def write(self) -> pathlib.Path:
