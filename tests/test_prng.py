@@ -72,7 +72,7 @@ def test_host_words_differ_by_seed_name_and_index():
 
 
 def test_no_other_file_derives_a_key():
-    """But for KID's subsets, drawn as they are published, and the lines that users of a card run."""
+    """But for KID's subsets, drawn as they are published, and the lines of a card for its users."""
     words = ("fold_in", "random.split", "random.key(", "PRNGKey", "np.random", "import random")
     package = pathlib.Path(gan_jax.__file__).parent
     for path in package.rglob("*.py"):
