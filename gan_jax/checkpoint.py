@@ -11,11 +11,13 @@ States are saved from and restored to host memory, so a checkpoint knows nothing
 
 import contextlib
 import errno
+import functools
 import logging
 import os
 import pathlib
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -26,13 +28,14 @@ import orbax.checkpoint as ocp
 
 from gan_jax import reproduce, workdir
 from gan_jax.config import nearest
-from gan_jax.errors import UsageError, first_line
+from gan_jax.errors import Removed, UsageError, first_line
 from gan_jax.state import GANState
 
 _LOGGER = logging.getLogger(__name__)
 _DIGITS = 8
 # By the wall clock, which may jump; and no thread of a save that failed waits for a directory.
 _PATIENT = ocp.AsyncOptions(timeout_secs=10**9, create_directories_asynchronously=False)
+_REMOVING = 1.0  # seconds that another process may take to remove a checkpoint, file by file
 _CLOSED_LOOP = "Event loop is closed"
 
 
@@ -53,7 +56,13 @@ class Checkpoints:
         self._directory = run / name
         self._damaged = run / f"{name}.damaged"
         _drop_complaints()
-        options = _options(max_to_keep=keep, async_options=_PATIENT)
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=keep,
+            create=False,
+            step_format_fixed_length=_DIGITS,
+            async_options=_PATIENT,
+            multiprocessing_options=_of_this_process(),
+        )
         self._open = lambda: ocp.CheckpointManager(self._directory.absolute(), options=options)
         with self._writing():
             self._directory.mkdir(parents=True, exist_ok=True)
@@ -103,7 +112,8 @@ class Checkpoints:
         """
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
-                state, sha256 = _read(self._manager, step, template)
+                restore = functools.partial(self._manager.restore, step)
+                state, sha256 = _read(restore, template)
             except Exception as error:  # Orbax meets damage with whatever its parsers raise
                 self._set_aside(step, f"damaged ({type(error).__name__}: {first_line(error)})")
                 continue
@@ -229,16 +239,28 @@ def read(directory: pathlib.Path, step: int, template: GANState, *, check: bool 
       check: whether its bytes must match the digest saved with them.
 
     Raises:
+      Removed: if a run that trains on has removed it by now.
       UsageError: if the checkpoint is damaged.
     """
     _drop_complaints()
-    options = _options(read_only=True)
-    with ocp.CheckpointManager(directory.absolute(), options=options) as manager:
+    place = directory.absolute() / f"{step:0{_DIGITS}d}"
+    own = _of_this_process()
+    # It looks at this checkpoint alone: one beside it may be removed at any moment.
+    handler = ocp.CompositeCheckpointHandler(
+        composite_options=ocp.CompositeOptions(multiprocessing_options=own)
+    )
+    with ocp.Checkpointer(handler, multiprocessing_options=own) as reader:
         try:
-            return _read(manager, step, template, check)[0]
+            return _read(functools.partial(reader.restore, place), template, check)[0]
         except Exception as error:  # Orbax meets damage with whatever its parsers raise
+            time.sleep(_REMOVING)
+            if not place.exists():
+                raise Removed(
+                    f"{directory / place.name}: removed since, by the run that trains on there; "
+                    "name a later --checkpoint"
+                ) from error
             raise UsageError(
-                f"{directory / f'{step:0{_DIGITS}d}'}: damaged, or of another config "
+                f"{directory / place.name}: damaged, or of another config "
                 f"({type(error).__name__}: {first_line(error)}); name another --checkpoint"
             ) from error
 
@@ -254,19 +276,16 @@ def to_host(state: GANState) -> GANState:
     return jax.tree.map(np.array, jax.device_get(state))
 
 
-def _options(**settings: Any) -> ocp.CheckpointManagerOptions:
+def _of_this_process() -> ocp.options.MultiprocessingOptions:
     """Of several processes each holds the whole state and one saves it, so Orbax waits for none."""
     own = jax.process_index()
-    alone = ocp.options.MultiprocessingOptions(primary_host=own, active_processes={own})
-    return ocp.CheckpointManagerOptions(
-        create=False, step_format_fixed_length=_DIGITS, multiprocessing_options=alone, **settings
-    )
+    return ocp.options.MultiprocessingOptions(primary_host=own, active_processes={own})
 
 
 def _read(
-    manager: ocp.CheckpointManager, step: int, template: GANState, check: bool = True
+    restore: Callable[..., Any], template: GANState, check: bool = True
 ) -> tuple[GANState, str]:
-    """A state and its sha256.
+    """A state and its sha256, by what reads the items of one checkpoint.
 
     Raises an exception of any kind if the checkpoint is not what was saved.
     """
@@ -274,7 +293,7 @@ def _read(
     items = ocp.args.Composite(
         state=ocp.args.StandardRestore(target), digest=ocp.args.JsonRestore()
     )
-    restored = manager.restore(step, args=items)
+    restored = restore(args=items)
     _check_shapes(restored.state, target)
     if check and reproduce.digest(restored.state) != restored.digest:
         raise ValueError("its bytes do not match the digest saved with them")

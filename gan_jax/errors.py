@@ -22,6 +22,10 @@ class InUse(UsageError):
     """Another process trains in the run's directory."""
 
 
+class Removed(UsageError):
+    """A checkpoint was there, but the run that trains on has removed it for newer ones."""
+
+
 class Diverged(GanJaxError):
     """A loss, a gradient or the state is no longer finite; what was saved before it is kept."""
 

@@ -29,7 +29,7 @@ from gan_jax import (
 )
 from gan_jax.compare import Row
 from gan_jax.config import Config
-from gan_jax.errors import Differs, Stopped, UsageError, first_line
+from gan_jax.errors import Differs, Removed, Stopped, UsageError, first_line
 from gan_jax.journal import MetricsOfSteps
 from gan_jax.program import Program
 from gan_jax.report.progress import Progress, Silence
@@ -230,13 +230,14 @@ class Comparison:
         return added
 
     def _saved(self, folder: pathlib.Path, step: int) -> GANState | None:
-        """A checkpoint; None where it is damaged, or gone since another process trains on."""
+        """A checkpoint; None where it is damaged, or removed as another process trains on."""
         try:
             return _read(folder, step, self._template, check=False)  # it is compared itself
+        except Removed:
+            return None
         except UsageError as error:
-            if step in checkpoint.saved_steps(folder):
-                self._progress.say(f"warning: {error}; it is not compared")
-                self._damaged.append((folder, step, error))
+            self._progress.say(f"warning: {error}; it is not compared")
+            self._damaged.append((folder, step, error))
             return None
 
     def _note(self, kind: str, step: int) -> None:
@@ -328,6 +329,8 @@ def _first(
 def _read(folder: pathlib.Path, step: int, template: GANState, *, check: bool) -> GANState:
     try:
         return checkpoint.read(folder, step, template, check=check)
+    except Removed:
+        raise
     except UsageError as error:
         why = textwrap.shorten(first_line(error.__cause__), 120)  # Orbax says it at great length
         raise UsageError(

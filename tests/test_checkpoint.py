@@ -3,13 +3,15 @@
 import logging
 import shutil
 import sys
+import threading
 
 import jax
 import numpy as np
 import pytest
 
-from gan_jax import prng, reproduce
+from gan_jax import checkpoint, prng, reproduce
 from gan_jax.checkpoint import Checkpoints, to_host
+from gan_jax.errors import Removed, UsageError
 from gan_jax.state import build_models, init_state
 from support import tiny_mlp_config
 
@@ -205,3 +207,54 @@ def test_hooks_do_not_pile_up(tmp_path):
         hooks = sys.unraisablehook, sys.excepthook
         with Checkpoints(tmp_path / "other", keep=1):
             assert (sys.unraisablehook, sys.excepthook) == hooks
+
+
+# Reading beside a process that saves
+
+
+def copied(saved, tmp_path):
+    folder = tmp_path / "checkpoints"
+    shutil.copytree(saved / "checkpoints", folder)
+    return folder
+
+
+def test_one_is_read_whatever_becomes_of_those_beside_it(saved, state, tmp_path):
+    """A run that trains on saves and removes them at any moment."""
+    folder, template, ended = copied(saved, tmp_path), jax.eval_shape(lambda: state), []
+
+    def come_and_go():
+        while not ended:
+            shutil.copytree(folder / "00000010", folder / "00000030")
+            shutil.rmtree(folder / "00000030")
+
+    thread = threading.Thread(target=come_and_go)
+    thread.start()
+    try:
+        for _ in range(20):
+            back = checkpoint.read(folder, 20, template)
+            assert reproduce.digest(back) == reproduce.digest(at(state, 20))
+    finally:
+        ended.append(True)
+        thread.join()
+
+
+def test_one_that_is_removed_while_it_is_read_is_not_called_damaged(saved, state, tmp_path):
+    folder = copied(saved, tmp_path)
+    for file in (folder / "00000010" / "state").rglob("*"):
+        if file.is_file():
+            file.unlink()
+    rest = threading.Timer(0.3, shutil.rmtree, [folder / "00000010"])
+    rest.start()
+    with pytest.raises(Removed, match="00000010: removed since"):
+        checkpoint.read(folder, 10, state)
+    rest.join()
+    with pytest.raises(Removed, match="00000010: removed since"):
+        checkpoint.read(folder, 10, state)
+
+
+def test_a_damaged_one_is_refused_and_left(saved, state, tmp_path):
+    folder = copied(saved, tmp_path)
+    (folder / "00000020" / "digest" / "metadata").write_text("{")
+    with pytest.raises(UsageError, match="00000020: damaged, or of another config"):
+        checkpoint.read(folder, 20, state)
+    assert (folder / "00000020").is_dir()

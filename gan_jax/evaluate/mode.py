@@ -1,5 +1,6 @@
 """--mode=evaluate: scores what the command line names, prints it, and adds it to eval.jsonl."""
 
+import logging
 import os
 import pathlib
 from collections.abc import Iterator
@@ -11,12 +12,13 @@ from gan_jax import checkpoint, parallel, prng, workdir
 from gan_jax.config import Config
 from gan_jax.data.folder import Folder
 from gan_jax.data.sources import Source, open_source
-from gan_jax.errors import UsageError
+from gan_jax.errors import Removed, UsageError
 from gan_jax.evaluate import rows, subjects
 from gan_jax.evaluate.evaluator import Evaluator
 from gan_jax.report.page import Page
 from gan_jax.state import build_models, init_state
 
+_LOGGER = logging.getLogger(__name__)
 _WORDS = ("latest", "best", "all", "real", "noise")
 
 
@@ -86,7 +88,13 @@ def _score_run(
     template = jax.eval_shape(initial, key)
     samples = subjects.make_samples(config, models, source.num_classes)
     for step, folder in places:
-        state = initial(key) if folder is None else checkpoint.read(folder, step, template)
+        try:
+            state = initial(key) if folder is None else checkpoint.read(folder, step, template)
+        except Removed as error:
+            if which != "all":
+                raise
+            _LOGGER.warning("%s; the others are scored", error)
+            continue
         name = which if which in _WORDS and which != "all" else str(step)
         yield {"step": step, "checkpoint": name} | evaluator.score(samples(state, config.seed))
 
