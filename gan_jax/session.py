@@ -177,7 +177,9 @@ def open_session(
         checkpoints = stack.enter_context(checkpoint.Checkpoints(directory, config.checkpoint_keep))
         state = checkpoints.restore(program.template(), _digests(directory))
         start = 0 if state is None else int(state.step)
-        page = Page(directory, start, *[] if writer is None else [_SECONDS_OF_MANY])
+        page = (
+            Page(directory, start) if writer is None else Page(directory, start, _SECONDS_OF_MANY)
+        )
         opened = stack.enter_context(_page(directory, page))
         manifest = stack.enter_context(_manifest(config, program.source, directory, start, command))
         opened.set()

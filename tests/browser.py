@@ -200,3 +200,12 @@ class Browser:
         elif kind == "Page.loadEventFired":
             self._loaded = True
         return message
+
+
+def assert_nothing_is_fetched(text):
+    """Of a page that is one file: it names no other, and its pictures are in it."""
+    assert not [word for word in ("://", "url(", "@import") if word in text]
+    parsed = Parsed(text)
+    assert not parsed.all("link")
+    assert all("src" not in script for script in parsed.all("script"))
+    assert all(image["src"].startswith("data:") for image in parsed.all("img"))

@@ -72,9 +72,9 @@ def neighbors(config: Config, directory: pathlib.Path, which: str, options: Opti
     spaces = {"pixels": in_pixels, extractor.name: lambda images: extractor.find(images).features}
     found = {name: nearest(made.image, source, space) for name, space in spaces.items()}
     shares = share_of_the_way(found["pixels"], source)
-    pictures.save(_picture(made, source, found, shares < _COPY), folder / "neighbors.png")
     rows = _rows(made, found, shares)
     workdir.write_json(folder / _TABLE, {"step": trained.step, "samples": rows})
+    pictures.save(_picture(made, source, found, shares < _COPY), folder / "neighbors.png")
     copies = int(np.sum(shares < _COPY))
     verdict = f"{copies} of {len(shares)} samples are copies of training images"
     output.say(f"{verdict} (median share of the way {np.nanmedian(shares):.2f})", folder)

@@ -58,7 +58,9 @@ def write(
     record: Mapping[str, Any],
     arrays: Mapping[str, np.ndarray],
 ) -> None:
-    """Writes all of it in the place of what an earlier call has left there, the record last.
+    """Writes all of it in the place of what an earlier call has left there.
+
+    The record comes first: after a kill at any moment the same call finds it, and writes the rest.
 
     Args:
       folder: as `place` gives it.
@@ -75,13 +77,13 @@ def write(
     }
     for old in set(workdir.read_json(path).get("files", [])) - files.keys():
         (folder / pathlib.PurePath(old).name).unlink(missing_ok=True)
+    workdir.write_json(path, {**record, "files": sorted(files)})
     rows = np.stack(list(columns.values()), axis=1)
     tiles = rows.reshape(-1, *rows.shape[2:])
     pictures.save(pictures.tile(tiles, columns=len(columns)), folder / "sheet.png")
     for file, image in files.items():
         output.save_image(image, folder / file)
     output.save_arrays(folder / "latents.npz", arrays)
-    workdir.write_json(path, {**record, "files": sorted(files)})
 
 
 def table(rows: list[list[str]]) -> str:

@@ -218,6 +218,23 @@ def test_what_an_earlier_call_has_left_makes_place_and_nothing_else_does(run, pi
     assert (out / "2024_before.png").read_text() == "mine"
 
 
+def test_after_a_kill_the_same_call_writes_the_rest(run, pictures, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    some = {"images": str(pictures), "out": str(out), "iterations": 1, "restarts": 1}
+    with monkeypatch.context() as patched:
+        patched.setattr("gan_jax.apply.output.save_image", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            use("complete", run, **some)
+    assert not (out / "latents.npz").exists()
+    use("complete", run, **some)
+    assert (out / "latents.npz").exists()
+    assert len(list(out.glob("*_before.png"))) == 5
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
 def test_a_directory_with_something_else_is_refused(run, capsys, tmp_path):
     (tmp_path / "photo.png").touch()
     line = refused("complete", run, capsys, out=str(tmp_path))
