@@ -218,6 +218,29 @@ def find(
     )
 
 
+def load(
+    run: pathlib.Path,
+    which: str,
+    template: GANState,
+    words: tuple[str, ...] = ("latest", "best"),
+) -> tuple[int, GANState | None]:
+    """`find`, then `read`: the step, and the state in host memory; None for step 0.
+
+    Of a run that trains on, latest and best may be removed in between: then it is the next ones.
+
+    Raises:
+      Removed: if that befell a step that was named.
+      UsageError: if there is no such checkpoint, or it is damaged.
+    """
+    while True:
+        step, folder = find(run, which, words)
+        try:
+            return step, None if folder is None else read(folder, step, template)
+        except Removed:
+            if which.isdecimal():
+                raise
+
+
 def all_steps(run: pathlib.Path) -> dict[int, pathlib.Path]:
     """Step -> the directory that its checkpoint lies in, in order, of all that a run has saved."""
     folders = (run / "best", run / "checkpoints")

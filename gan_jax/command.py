@@ -67,9 +67,10 @@ def train(request: Request) -> None:
 
 def evaluate(request: Request) -> None:
     """Scores checkpoints of a run, or images, and prints what it finds."""
-    from gan_jax import startup
+    from gan_jax import startup, workdir
 
-    startup.prepare(request.config)
+    directory = pathlib.Path(os.path.expanduser(request.workdir))
+    startup.prepare(request.config or workdir.own_config(directory))
     from gan_jax.evaluate import mode
 
     mode.evaluate(request.config, request.workdir, request.checkpoint, request.options.images)

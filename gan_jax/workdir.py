@@ -186,9 +186,10 @@ def keep_lines(path: pathlib.Path, last_step: int) -> None:
     """Drops the lines of a file of JSON objects that are later than a step, or half-written."""
     if not path.exists():
         return
-    lines = path.read_text(errors="replace").splitlines()
-    kept = [line for line in lines if _step_of(line) <= last_step]
-    write_text(path, "".join(line + "\n" for line in kept))
+    text = path.read_text(errors="replace")
+    kept = "".join(line + "\n" for line in text.splitlines() if _step_of(line) <= last_step)
+    if kept != text:  # else another process may add to it at this moment
+        write_text(path, kept)
 
 
 def _step_of(line: str) -> int | float:

@@ -84,12 +84,12 @@ class Browser:
         self._to, self._from = here[1], there[0]
         self._data, self._number, self._session = b"", 0, None
         self.complaints, self.requests, self._loaded = [], [], False
-        (target,) = [
-            target
-            for target in self.call("Target.getTargets")["targetInfos"]
-            if target["type"] == "page"
-        ]
-        found = self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
+        deadline, pages = time.monotonic() + _SECONDS, []
+        while not pages:  # the first comes a moment after the browser
+            assert time.monotonic() < deadline, "the browser opens no page"
+            targets = self.call("Target.getTargets")["targetInfos"]
+            pages = [target["targetId"] for target in targets if target["type"] == "page"]
+        found = self.call("Target.attachToTarget", targetId=pages[0], flatten=True)
         self._session = found["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
@@ -121,6 +121,9 @@ class Browser:
         deadline = time.monotonic() + _SECONDS
         while not self._loaded:
             self._take(deadline)
+        place = url.partition("#")[0]
+        while not self.evaluate(f"location.href.startsWith({json.dumps(place)})"):
+            assert time.monotonic() < deadline, "the page does not come"
 
     def evaluate(self, expression):
         """What an expression in the page comes to, as a JSON value; a promise is waited for."""

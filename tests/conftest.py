@@ -6,7 +6,11 @@ import pathlib
 
 # The tests compile much and compute little: without LLVM's optimisations they take half the time.
 # What they launch is compiled as a user's run is.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# On a machine that is busy a fake device may wait long for the others; XLA would end the process.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_cpu_collective_call_terminate_timeout_seconds=600",
+)
 
 import jax
 import pytest
@@ -50,6 +54,14 @@ def forget_programs():
 def launch(tmp_path_factory):
     """Runs launch.py; the processes share XLA's cache."""
     return Launcher(tmp_path_factory.mktemp("xla"))
+
+
+@pytest.fixture(autouse=True)
+def no_process_outlives_its_test(request):
+    launcher = request.getfixturevalue("launch") if "launch" in request.fixturenames else None
+    yield
+    if launcher is not None:
+        launcher.end_all()
 
 
 @pytest.fixture(scope="session")

@@ -80,6 +80,7 @@ class Launcher:
     """Runs launch.py as a user would, in a process of its own."""
 
     def __init__(self, cache_dir: pathlib.Path):
+        self._started: list[subprocess.Popen] = []
         self._environment = os.environ | {
             "XLA_FLAGS": "",
             "JAX_COMPILATION_CACHE_DIR": str(cache_dir),
@@ -96,15 +97,24 @@ class Launcher:
     ) -> subprocess.Popen:
         command = [sys.executable, program, *map(str, arguments)]
         environment = {**self.environment(devices), **dict(environment)}
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command, cwd=folder, env=environment, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
+        self._started.append(process)
+        return process
 
     def __call__(self, *arguments, **options) -> subprocess.CompletedProcess:
         process = self.start(*arguments, **options)
         out, err = process.communicate(timeout=300)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def end_all(self) -> None:
+        """Kills what a test that failed has left behind, so that it does not slow the next ones."""
+        for process in self._started:
+            if process.poll() is None:
+                kill(process)
+        self._started.clear()
 
 
 def wait_for(condition, process: subprocess.Popen, seconds: float = 120) -> None:
@@ -121,6 +131,18 @@ def kill(process: subprocess.Popen, which: int = signal.SIGKILL) -> int:
     process.send_signal(which)
     process.communicate(timeout=120)
     return process.returncode
+
+
+def pause(process: subprocess.Popen) -> None:
+    """Stops a process in its tracks; all its threads stand still on return. SIGCONT: it goes on."""
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+
+
+def saved_from(workdir: pathlib.Path, step: int) -> bool:
+    """Whether a run has a checkpoint of that step or a later one."""
+    names = (path.name for path in (workdir / "checkpoints").glob(8 * "[0-9]"))
+    return any(int(name) >= step for name in names)
 
 
 def json_lines(path: pathlib.Path) -> list[dict]:

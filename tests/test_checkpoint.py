@@ -252,6 +252,22 @@ def test_one_that_is_removed_while_it_is_read_is_not_called_damaged(saved, state
         checkpoint.read(folder, 10, state)
 
 
+def test_of_a_run_that_trains_on_the_latest_is_one_that_is_still_there(saved, state, tmp_path):
+    folder, template = copied(saved, tmp_path), jax.eval_shape(lambda: state)
+    for file in (folder / "00000020" / "state").rglob("*"):
+        if file.is_file():
+            file.unlink()
+    rest = threading.Timer(0.3, shutil.rmtree, [folder / "00000020"])
+    rest.start()
+    step, back = checkpoint.load(tmp_path, "latest", template)
+    rest.join()
+    assert (step, int(back.step)) == (10, 10)
+    shutil.rmtree(folder / "00000010")
+    with pytest.raises(UsageError, match="has no checkpoint yet"):
+        checkpoint.load(tmp_path, "latest", template)
+    assert checkpoint.load(tmp_path, "0", template) == (0, None)
+
+
 def test_a_damaged_one_is_refused_and_left(saved, state, tmp_path):
     folder = copied(saved, tmp_path)
     (folder / "00000020" / "digest" / "metadata").write_text("{")

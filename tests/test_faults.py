@@ -15,10 +15,10 @@ import pytest
 
 from gan_jax.errors import Unwritable
 from gan_jax.report.metrics import Metrics
-from support import ROOT, SMALL_EXPERIMENT, TINY_FLAGS, json_lines, wait_for
+from support import ROOT, SMALL_EXPERIMENT, TINY_FLAGS, json_lines, pause, saved_from, wait_for
 
 STEPS = 100
-SECONDS = 30  # more than enough to end in, once something has failed
+SECONDS = 100  # more than enough to end in, once something has failed
 OFTEN = (
     *TINY_FLAGS,
     f"--config.steps={STEPS}",
@@ -86,8 +86,8 @@ def held_up(launch, workdir, step):
     """A run that is stopped in its tracks once it has saved a step, and goes on after the block."""
     process = launch.start(*OFTEN, f"--workdir={workdir}")
     try:
-        wait_for((workdir / "checkpoints" / f"{step:08d}").is_dir, process)
-        process.send_signal(signal.SIGSTOP)
+        wait_for(lambda: saved_from(workdir, step), process)
+        pause(process)
         yield process
         process.send_signal(signal.SIGCONT)
     except BaseException:
@@ -116,7 +116,7 @@ def test_a_full_disk(launch, mounted, undisturbed, size, more):
     """Whatever is written when it is full; with room it goes on as if nothing had been."""
     disk = mounted("disk", "-t", "tmpfs", "-o", f"size={size}", "tmpfs")
     process = launch.start(*OFTEN, f"--workdir={disk / 'run'}", *more)
-    _, err = process.communicate(timeout=4 * SECONDS)
+    _, err = process.communicate(timeout=2 * SECONDS)
     line = the_line(process, err)
     print(line)
     assert f"error: {disk / 'run'}" in line
@@ -216,7 +216,7 @@ runpy.run_path("launch.py", run_name="__main__")
     workdir = tmp_path / "run"
     process = launch.start(*OFTEN, f"--workdir={workdir}", program=str(program))
     try:
-        _, err = process.communicate(timeout=4 * SECONDS)
+        _, err = process.communicate(timeout=2 * SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         raise
@@ -224,11 +224,11 @@ runpy.run_path("launch.py", run_name="__main__")
     assert "Traceback" not in err
     assert json_lines(workdir / "digests.jsonl") == json_lines(undisturbed / "digests.jsonl")
     rows = json_lines(workdir / "metrics.jsonl")
-    assert all(0 < row["seconds"] < 100 for row in rows)
+    assert all(0 < row["seconds"] < 80_000 for row in rows)
     assert all(0 < row["images_per_second"] < 1e7 for row in rows[1:])
     manifest = json.loads((workdir / "manifest.json").read_text())
-    assert 0 < manifest["seconds_to_first_step"] < 100
-    assert 0 < manifest["wall_seconds"] < 100
+    assert 0 < manifest["seconds_to_first_step"] < 80_000
+    assert 0 < manifest["wall_seconds"] < 80_000
 
 
 SWEEP = (
@@ -249,7 +249,7 @@ def sweep(launch, tmp_path, workdir, *more):
 def test_a_full_disk_ends_a_sweep_and_fails_no_trial(launch, mounted, tmp_path):
     disk = mounted("disk", "-t", "tmpfs", "-o", "size=700k", "tmpfs")
     process = sweep(launch, tmp_path, disk / "sweep")
-    _, err = process.communicate(timeout=4 * SECONDS)
+    _, err = process.communicate(timeout=2 * SECONDS)
     assert process.returncode == 74, err
     assert "Traceback" not in err
     *told, last = err.splitlines()
@@ -258,7 +258,7 @@ def test_a_full_disk_ends_a_sweep_and_fails_no_trial(launch, mounted, tmp_path):
     assert "(No space left on device); free space and run the same command again" in last
     assert mount("-o", "remount,size=50m", disk).returncode == 0
     process = sweep(launch, tmp_path, disk / "sweep")
-    _, err = process.communicate(timeout=4 * SECONDS)
+    _, err = process.communicate(timeout=2 * SECONDS)
     assert process.returncode == 0, err
     assert "3 of 3 ended" in err
     assert "failed" not in err
@@ -268,11 +268,11 @@ def test_the_directory_of_a_trial_that_is_removed_fails_that_trial_alone(launch,
     workdir = tmp_path / "sweep"
     process = sweep(launch, tmp_path, workdir, "--config.checkpoint_every=1")
     trial = workdir / "trials" / "0001"
-    wait_for((trial / "checkpoints" / "00000010").is_dir, process)
-    process.send_signal(signal.SIGSTOP)
+    wait_for(lambda: saved_from(trial, 10), process)
+    pause(process)
     shutil.rmtree(trial)
     process.send_signal(signal.SIGCONT)
-    _, err = process.communicate(timeout=4 * SECONDS)
+    _, err = process.communicate(timeout=2 * SECONDS)
     assert process.returncode == 0, err
     assert "Traceback" not in err
     assert "trial 1 failed" in err

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -78,7 +79,13 @@ first = faults(30); print(json.dumps(faults(5) - first))
 """
 
 
+HUGE_PAGES = pathlib.Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="is about glibc")
+@pytest.mark.skipif(
+    HUGE_PAGES.exists() and "[always]" in HUGE_PAGES.read_text(), reason="64 MB are 32 huge pages"
+)
 def test_memory_that_was_freed_is_used_again():
     """Page faults of five calls that each take 64 MB anew: 16,384 pages.
 
@@ -139,12 +146,15 @@ def test_a_state_is_born_with_the_same_bits_however_well_it_is_compiled(tmp_path
 
 def test_the_second_start_of_a_run_comes_much_sooner_to_its_first_step(launch, tmp_path):
     """The default experiment at full size reaches a factor of 4 (docs/performance.md)."""
-    seconds = []
-    for name in ("first", "second"):
+    seconds, programs = [], []
+    for name in ("first", "second", "third"):
         environment = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")}
         arguments = (*TINY_FLAGS, f"--workdir={tmp_path / name}", "--config.steps=1")
         ended = launch(*arguments, environment=environment)
         assert ended.returncode == 0, ended.stderr
         manifest = json.loads((tmp_path / name / "manifest.json").read_text())
         seconds.append(manifest["seconds_to_first_step"])
-    assert seconds[1] < 0.7 * seconds[0]
+        programs.append({path.name for path in (tmp_path / "cache").glob("*-cache")})
+    assert programs[0]
+    assert programs[0] == programs[1] == programs[2]
+    assert min(seconds[1:]) < 0.7 * seconds[0]  # whatever else the machine does in one of them

@@ -1,5 +1,6 @@
 """Whole runs in real processes: started, killed, stopped, diverged, continued."""
 
+import contextlib
 import json
 import pathlib
 import random
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from support import ROOT, TINY_FLAGS, json_lines, kill, wait_for
+from support import ROOT, TINY_FLAGS, json_lines, kill, saved_from, wait_for
 
 RUN = (
     *TINY_FLAGS,
@@ -138,7 +139,7 @@ def test_a_kill_in_the_middle_of_a_checkpoint(launch, undisturbed, tmp_path):
     for attempt in range(20):
         workdir = tmp_path / str(attempt)
         process = launch.start(*flags(workdir, 40, "--config.checkpoint_every=2"))
-        wait_for(lambda: saved(workdir, 8) and saving(workdir), process)  # noqa: B023
+        wait_for(lambda: saved_from(workdir, 8) and saving(workdir), process)  # noqa: B023
         kill(process)
         if saving(workdir):
             break
@@ -192,7 +193,7 @@ def test_20_kills_at_random_moments(launch, tmp_path):
 
 def test_sigterm_saves_exits_75_and_the_same_command_continues(launch, undisturbed, tmp_path):
     process = launch.start(*flags(tmp_path, 40, "--config.checkpoint_every=0"))
-    wait_for(lambda: (tmp_path / "samples" / "step_00000010.png").exists(), process)
+    wait_for(lambda: (tmp_path / "samples" / "step_00000000.png").exists(), process)
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 75, err
@@ -200,7 +201,7 @@ def test_sigterm_saves_exits_75_and_the_same_command_continues(launch, undisturb
     assert "Traceback" not in err
     assert status(tmp_path) == "stopped"
     (stopped,) = digests(tmp_path)
-    assert 10 <= stopped["step"] < 40
+    assert 1 <= stopped["step"] < 40
     assert saved(tmp_path, stopped["step"])
     ended = launch(*flags(tmp_path, 40, "--config.checkpoint_every=0"))
     assert ended.returncode == 0, ended.stderr
@@ -300,7 +301,6 @@ def test_workers_outlive_no_kill(launch, tmp_path):
     wait_for(lambda: (tmp_path / "run" / "samples").exists(), process)
     wait_for(lambda: len(children(process.pid)) >= 2, process)
     workers = children(process.pid)
-    time.sleep(3)  # until they are up
     kill(process)  # returns once nobody holds the run's pipes, workers neither
     deadline = time.monotonic() + 30
     while any(alive(worker) for worker in workers):
@@ -309,8 +309,11 @@ def test_workers_outlive_no_kill(launch, tmp_path):
 
 
 def children(pid):
-    listed = pathlib.Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for path in listed for child in path.read_text().split()]
+    found = []
+    for path in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # of a thread that has ended
+            found += map(int, path.read_text().split())
+    return found
 
 
 def alive(pid):

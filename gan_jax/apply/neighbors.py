@@ -47,8 +47,8 @@ def neighbors(config: Config, directory: pathlib.Path, which: str, options: Opti
     """Draws samples beside their neighbours, counts the copies, and says where that is.
 
     A sample counts as a copy where its distance, in pixels, to the nearest training image is less
-    than half of that image's own distance to the nearest other one. (Where a run mirrors images,
-    by config.dataset.flip, a copy of a mirrored one is not found.)
+    than half of that image's own distance to the nearest other one. Where a run mirrors images, by
+    config.dataset.flip, a sample is as near as the nearer of it and its mirror image.
 
     Args:
       config: the run's; its `eval` names the features.
@@ -70,7 +70,8 @@ def neighbors(config: Config, directory: pathlib.Path, which: str, options: Opti
     sampler = Sampler(trained, options.seed, labels, draw, options.statistics)
     made = sampler.some(options.num_samples or _USUAL)
     spaces = {"pixels": in_pixels, extractor.name: lambda images: extractor.find(images).features}
-    found = {name: nearest(made.image, source, space) for name, space in spaces.items()}
+    flip = config.dataset.flip
+    found = {name: nearest(made.image, source, space, flip=flip) for name, space in spaces.items()}
     shares = share_of_the_way(found["pixels"], source)
     rows = _rows(made, found, shares)
     workdir.write_json(folder / _TABLE, {"step": trained.step, "samples": rows})
@@ -91,6 +92,7 @@ def nearest(
     space: Space,
     k: int = _NEAREST,
     *,
+    flip: bool = False,
     unlike: bool = False,
 ) -> Nearest:
     """The real images that are nearest in a space, found by looking at each.
@@ -102,16 +104,18 @@ def nearest(
       source: real images.
       space: what distances are taken in.
       k: how many; fewer where there are not as many.
+      flip: an image is as near as the nearer of it and its mirror image.
       unlike: real images that are equal to an image are none of its neighbours; their distance
         counts as infinite.
     """
-    queries = np.asarray(space(images), np.float64)
+    asked = [images, images[:, :, ::-1]] if flip else [images]
+    queries = [np.asarray(space(some), np.float64) for some in asked]
     distances, indices = np.empty((len(images), 0)), np.empty((len(images), 0), np.int64)
     with tqdm(total=len(source), unit="real image", disable=None, leave=False) as bar:
         for begin in range(0, len(source), _BLOCK):
             numbers = np.arange(begin, min(begin + _BLOCK, len(source)))
             vectors = np.asarray(space(source.read(numbers)["image"]), np.float64)
-            here = distance.cdist(queries, vectors)
+            here = np.min([distance.cdist(some, vectors) for some in queries], axis=0)
             if unlike:
                 here[here == 0] = np.inf
             distances = np.concatenate([distances, here], axis=1)

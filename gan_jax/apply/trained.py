@@ -62,15 +62,14 @@ def open_trained(
         raise UsageError(
             f"--params=ema: the run in {directory} keeps no average (config.ema); take live"
         )
-    step, folder = checkpoint.find(directory, which)
+    checkpoint.find(directory, which)  # what does not exist is refused before anything is built
     shape, classes = _sample_of(directory, config)
     models = build_models(config, shape, None, classes)
     initial = jax.jit(lambda key: init_state(config, models, shape, key))
     key = prng.root(config.seed)
-    if folder is None:
+    step, state = checkpoint.load(directory, which, jax.eval_shape(initial, key))
+    if state is None:
         state = jax.device_get(initial(key))
-    else:
-        state = checkpoint.read(folder, step, jax.eval_shape(initial, key))
     params = params or ("ema" if averaged else "live")
     g = state.ema if params == "ema" else state.generator
     d = state.discriminator

@@ -5,6 +5,7 @@ streamed one is decoded by Grain's threads or processes while the devices comput
 """
 
 import dataclasses
+import functools
 import math
 import os
 import signal
@@ -124,18 +125,21 @@ def streamed(source: Source, plan: Plan, workers: int) -> Feed:
         batches = calls.to_iter_dataset(grain.ReadOptions(num_threads=4, prefetch_buffer_size=4))
         if workers:
             options = grain.MultiprocessingOptions(num_workers=workers)
-            batches = batches.mp_prefetch(options, worker_init_fn=_end_with_parent)
+            end = functools.partial(_end_with, os.getpid())
+            batches = batches.mp_prefetch(options, worker_init_fn=end)
         for batch in batches:
             yield parallel.shard(batch)
 
     return Feed((), items, lambda constant, batch: batch)
 
 
-def _end_with_parent(worker: int, workers: int) -> None:
-    """A worker process outlives no kill of its parent, and leaves Ctrl-C to it."""
+def _end_with(parent: int, worker: int, workers: int) -> None:
+    """A worker process outlives no kill of its parent, not one before it is up either.
+
+    Ctrl-C it leaves to the parent.
+    """
     del worker, workers
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -143,7 +143,7 @@ class Evaluator:
                 return summary.load(folder)
             except Exception as error:  # a damaged file can make a reader raise anything
                 _LOGGER.warning("%s is damaged (%s); made again", folder, first_line(error))
-                shutil.rmtree(folder)
+                shutil.rmtree(folder, ignore_errors=True)
         real = self._summarize(subjects.of_source(source, "real"))
         if folder is not None:
             try:

@@ -12,7 +12,7 @@ from gan_jax import checkpoint, parallel, prng, workdir
 from gan_jax.config import Config
 from gan_jax.data.folder import Folder
 from gan_jax.data.sources import Source, open_source
-from gan_jax.errors import Removed, UsageError
+from gan_jax.errors import UsageError
 from gan_jax.evaluate import rows, subjects
 from gan_jax.evaluate.evaluator import Evaluator
 from gan_jax.report.page import Page
@@ -81,26 +81,29 @@ def _score_run(
         noise = subjects.noise(source, config.eval.num_samples)
         yield {"step": 0, "checkpoint": "noise"} | evaluator.score(noise)
         return
-    places = _find(which, directory)
+    wanted = _wanted(which, directory)
     models = build_models(config, source.shape, parallel.AXIS, source.num_classes)
     key = prng.root(config.seed)
     initial = jax.jit(lambda key: init_state(config, models, source.shape, key))
     template = jax.eval_shape(initial, key)
     samples = subjects.make_samples(config, models, source.num_classes)
-    for step, folder in places:
+    for name in wanted:
         try:
-            state = initial(key) if folder is None else checkpoint.read(folder, step, template)
-        except Removed as error:
-            if which != "all":
+            step, state = checkpoint.load(directory, name, template, _WORDS)
+        except UsageError as error:
+            if name == wanted[-1]:  # the newest, or the only one
                 raise
-            _LOGGER.warning("%s; the others are scored", error)
+            _LOGGER.warning("checkpoint %s is not scored: %s", name, error)
             continue
-        name = which if which in _WORDS and which != "all" else str(step)
+        state = initial(key) if state is None else state
         yield {"step": step, "checkpoint": name} | evaluator.score(samples(state, config.seed))
 
 
-def _find(which: str, directory: pathlib.Path) -> list[tuple[int, pathlib.Path | None]]:
-    """(step, where its checkpoint lies) of those that are meant."""
+def _wanted(which: str, directory: pathlib.Path) -> list[str]:
+    """One name for each checkpoint; what does not exist is refused before anything is built."""
     if which == "all":
-        return list(checkpoint.all_steps(directory).items())
-    return [checkpoint.find(directory, which, _WORDS)]
+        if steps := checkpoint.all_steps(directory):
+            return list(map(str, steps))
+        raise UsageError(f"--checkpoint=all: {directory} has no checkpoint yet")
+    checkpoint.find(directory, which, _WORDS)
+    return [which]

@@ -6,6 +6,7 @@ and the neighbours need are those of the first `kept` images.
 
 import os
 import pathlib
+import shutil
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -93,7 +94,12 @@ def save(summary: Summary, folder: pathlib.Path) -> None:
         predicted=summary.predicted,
         inception_score=summary.inception_score or (),
     )
-    os.rename(draft, folder)
+    try:
+        os.rename(draft, folder)
+    except OSError:
+        shutil.rmtree(draft, ignore_errors=True)
+        if not folder.exists():  # else another process has written the same just now
+            raise
 
 
 def load(folder: pathlib.Path) -> Summary:

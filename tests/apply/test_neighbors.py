@@ -35,6 +35,16 @@ def test_the_nearest_are_those_that_a_plain_search_finds(source):
     assert (found.indices[0, 0], found.distances[0, 0]) == (5, 0.0)
 
 
+def test_a_mirrored_copy_is_found_where_the_run_mirrors(source):
+    queries = source.images[[5, 9]][:, :, ::-1]
+    found = nearest(queries, source, in_pixels, flip=True)
+    assert found.indices[:, 0].tolist() == [5, 9]
+    assert found.distances[:, 0].tolist() == [0.0, 0.0]
+    assert (nearest(queries, source, in_pixels).distances > 0).all()
+    upright = nearest(source.images[[5, 9]], source, in_pixels, flip=True)
+    assert upright.indices[:, 0].tolist() == [5, 9]
+
+
 def test_half_way_to_the_next_image_is_a_half(source):
     found = nearest(source.images[[7]], source, in_pixels)
     own, other = source.images[7].astype(float), source.images[found.indices[0, 1]].astype(float)

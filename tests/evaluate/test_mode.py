@@ -6,7 +6,7 @@ import shutil
 import pytest
 from PIL import Image
 
-from gan_jax import command
+from gan_jax import checkpoint, command
 from gan_jax.errors import UsageError
 from gan_jax.evaluate.mode import evaluate
 from support import ROOT, TINY_FLAGS, json_lines
@@ -148,6 +148,27 @@ def test_a_damaged_checkpoint_is_refused_and_left(run):
     with pytest.raises(UsageError, match="00000040: damaged"):
         evaluate(None, str(run), "latest", "")
     assert (run / "checkpoints" / "00000040").exists()
+
+
+def test_of_all_those_that_cannot_be_read_are_named_and_the_others_scored(run, caplog):
+    """As one that the run's own process has begun to remove."""
+    shutil.rmtree(run / "checkpoints" / "00000020" / "state")
+    before = len(rows(run))
+    evaluate(None, str(run), "all", "")
+    assert [row["step"] for row in rows(run)[before:]] == [
+        step for step in checkpoint.all_steps(run) if step != 20
+    ]
+    (warning,) = [line.getMessage() for line in caplog.records if "not scored" in line.msg]
+    assert warning.startswith("checkpoint 20 is not scored: ")
+    assert "00000020: damaged" in warning
+
+
+def test_a_run_without_a_checkpoint_is_refused(run):
+    for folder in ("checkpoints", "best"):
+        shutil.rmtree(run / folder)
+    for which in ("all", "latest", "best"):
+        with pytest.raises(UsageError, match=f"--checkpoint={which}: "):
+            evaluate(None, str(run), which, "")
 
 
 def test_a_run_of_a_strange_family_needs_its_experiment(run):

@@ -1,4 +1,4 @@
-"""Workers of a sweep in processes of their own, whose trials take next to no time."""
+"""Workers of a sweep in processes of their own, whose trials take no time, or hardly any."""
 
 import contextlib
 import json
@@ -87,8 +87,8 @@ def kill_and_take_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What a `hold` holds, whose file cannot be seen, comes back when it has long been silent."""
-    monkeypatch.setattr(study, "_SILENT_SECONDS", 1.5)
-    deadline = time.monotonic() + 2.0
+    monkeypatch.setattr(study, "_SILENT_SECONDS", 4.0)
+    deadline = time.monotonic() + 5.0
     while time.monotonic() < deadline:
         assert view.take() is None, "a living worker's trials were taken"
         time.sleep(0.02)
@@ -96,7 +96,7 @@ def kill_and_take_again(
     process.join()
     assert view.take() is None, "it was not heard of for a moment alone"
     taken: list[Trial] = []
-    wait_until(lambda: len(taken.extend(filter(None, [view.take()])) or taken) == 2, 10)
+    wait_until(lambda: len(taken.extend(filter(None, [view.take()])) or taken) == 2)
     held = json.loads((directory / "held.json").read_text())
     assert [[trial.number, trial.point] for trial in sorted(taken)] == held
     assert view.take() is None
@@ -138,7 +138,7 @@ def _end(view: Study, trial: Trial, value: float, status: str = "done") -> None:
 def race(start: Callable, storage: str, directory: pathlib.Path, trials: int) -> None:
     """Two workers begin at the same instant on an empty storage; each trial is ended by one."""
     names = ("first", "second")
-    processes = [start(finish, storage, directory, trials, name) for name in names]
+    processes = [start(finish, storage, directory, trials, name, 0.05) for name in names]
     wait_until(lambda: all((directory / f"{name}.ready").exists() for name in names))
     (directory / "go").touch()
     for process in processes:
