@@ -145,5 +145,10 @@ def saved_from(workdir: pathlib.Path, step: int) -> bool:
     return any(int(name) >= step for name in names)
 
 
+def has_lines(path: pathlib.Path) -> bool:
+    """Whether a file has one whole line at least; it is there, and empty, a moment before."""
+    return path.exists() and "\n" in path.read_text()
+
+
 def json_lines(path: pathlib.Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()]

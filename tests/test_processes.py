@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from support import ROOT, TINY_FLAGS, json_lines, kill, wait_for
+from support import ROOT, TINY_FLAGS, has_lines, json_lines, kill, wait_for
 from test_parallel import restored
 
 SGD = (
@@ -151,7 +151,7 @@ def test_a_run_goes_on_with_another_number_of_processes(launch, ten_steps, tmp_p
 def test_sigterm_to_one_saves_on_all_at_the_same_step(launch, tmp_path, told):
     arguments = (*EVERY_FIVE, "--config.steps=100000", f"--workdir={tmp_path}")
     group = Group(launch, 2, *arguments, devices=1)
-    wait_for((tmp_path / "digests.jsonl").exists, group.members[0])
+    wait_for(lambda: has_lines(tmp_path / "digests.jsonl"), group.members[0])
     group.members[told].send_signal(signal.SIGTERM)
     ended = group.end()
     assert [code for code, _ in ended] == [75, 75], ended
@@ -166,7 +166,7 @@ def test_sigterm_to_one_saves_on_all_at_the_same_step(launch, tmp_path, told):
 def test_when_a_process_is_lost_the_others_end_and_the_run_continues(launch, tmp_path, lost):
     arguments = (*EVERY_FIVE, f"--workdir={tmp_path}")
     group = Group(launch, 2, *arguments, "--config.steps=100000", devices=1)
-    wait_for((tmp_path / "digests.jsonl").exists, group.members[0])
+    wait_for(lambda: has_lines(tmp_path / "digests.jsonl"), group.members[0])
     kill(group.members[lost])
     left = group.members[1 - lost]
     said = left.communicate(timeout=90)[1].splitlines()

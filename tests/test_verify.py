@@ -13,7 +13,7 @@ from gan_jax import checkpoint, workdir
 from gan_jax import verify as mode
 from gan_jax.errors import UsageError
 from gan_jax.program import Program
-from support import TINY_FLAGS, json_lines, kill, wait_for
+from support import TINY_FLAGS, json_lines, kill, saved_from, wait_for
 
 RUN = (
     *TINY_FLAGS, "--config.steps=40", "--config.checkpoint_every=10", "--config.sample_every=40",
@@ -290,7 +290,7 @@ def test_steps_with_more_updates_of_d(launch, verify, tmp_path):
 def test_a_run_in_training_and_then_killed(launch, verify, tmp_path):
     folder = tmp_path / "run"
     process = launch.start(*RUN, f"--workdir={folder}", "--config.steps=1000000")
-    wait_for(lambda: (folder / "checkpoints" / "00000020").exists(), process)
+    wait_for(lambda: saved_from(folder, 20), process)
     ended = launch("--mode=verify", f"--workdir={folder}")
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.splitlines()[-1].startswith("identical through step ")

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from gan_jax.config import from_dict
-from support import SMALL_EXPERIMENT, json_lines, kill, wait_for
+from support import SMALL_EXPERIMENT, has_lines, json_lines, kill, wait_for
 
 EXPERIMENT = (
     SMALL_EXPERIMENT
@@ -149,7 +149,7 @@ def test_a_worker_that_is_asked_to_stop_saves_and_gives_back(launch, sweep):
     arguments = (*arguments, "--config.steps=1000000", "--config.checkpoint_every=0")
     arguments += ("--config.eval_every=1000000",)
     process = launch.start(*arguments)
-    wait_for(lambda: list(directory.glob("trials/*/metrics.jsonl")), process)
+    wait_for(lambda: any(map(has_lines, directory.glob("trials/*/metrics.jsonl"))), process)
     time.sleep(1)
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate()
