@@ -87,16 +87,20 @@ def _score_run(
     initial = jax.jit(lambda key: init_state(config, models, source.shape, key))
     template = jax.eval_shape(initial, key)
     samples = subjects.make_samples(config, models, source.num_classes)
+    unread = []
     for name in wanted:
         try:
             step, state = checkpoint.load(directory, name, template, _WORDS)
         except UsageError as error:
-            if name == wanted[-1]:  # the newest, or the only one
+            if which != "all":
                 raise
             _LOGGER.warning("checkpoint %s is not scored: %s", name, error)
+            unread.append(name)
             continue
         state = initial(key) if state is None else state
         yield {"step": step, "checkpoint": name} | evaluator.score(samples(state, config.seed))
+    if unread == wanted:
+        raise UsageError(f"--checkpoint=all: none of {', '.join(unread)} could be read (see above)")
 
 
 def _wanted(which: str, directory: pathlib.Path) -> list[str]:

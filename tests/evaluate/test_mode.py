@@ -161,6 +161,10 @@ def test_of_all_those_that_cannot_be_read_are_named_and_the_others_scored(run, c
     (warning,) = [line.getMessage() for line in caplog.records if "not scored" in line.msg]
     assert warning.startswith("checkpoint 20 is not scored: ")
     assert "00000020: damaged" in warning
+    for state in run.glob("*/0*/state"):
+        shutil.rmtree(state)
+    with pytest.raises(UsageError, match=r"--checkpoint=all: none of .*40 could be read"):
+        evaluate(None, str(run), "all", "")
 
 
 def test_a_run_without_a_checkpoint_is_refused(run):
