@@ -295,9 +295,14 @@ class Study:
         for number in self._numbers():
             tried = attempts.get(number, [])
             if all(attempt.state == TrialState.FAIL for attempt in tried):
-                drawn = next((attempt.params for attempt in tried if attempt.params), None)
-                point = self._labels(self._point(number)) if drawn is None else drawn
+                point = next(filter(self._is_whole, (attempt.params for attempt in tried)), None)
+                if point is None:
+                    point = self._labels(self._point(number))
                 self._study.enqueue_trial(point, user_attrs={"number": number})
+
+    def _is_whole(self, params: dict[str, Any]) -> bool:
+        """Whether each dimension was drawn: a worker may be killed between two of them."""
+        return params.keys() == self._distributions.keys()
 
     def _falls_behind(self, trial: Trial, step: int) -> bool:
         """Whether a trial is none of the best, one in `factor` of all that have come to a rung.

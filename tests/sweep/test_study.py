@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import optuna
 import pytest
+from optuna.distributions import FloatDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
@@ -256,6 +257,29 @@ def test_a_worker_that_was_killed_before_it_gave_its_name_is_dead_once_it_is_sil
         monkeypatch.setattr(study, "_SILENT_SECONDS", 0.05)
         time.sleep(0.1)
         assert view.take().number == 1
+
+
+@pytest.mark.parametrize("sampler", ["random", "quasi_random", "tpe"])
+def test_a_worker_that_was_killed_while_it_drew_a_point_leaves_none_of_it(
+    open_study, tmp_path, monkeypatch, sampler
+):
+    """Half of a point was once kept as it was, and the other half drawn by TPE."""
+    settings = {"trials": 2, "sampler": sampler}
+    with open_study(name="undisturbed", **settings) as view:
+        expected = points(take_all(view))[1]
+    with open_study(**settings) as view:
+        view.take()
+        drawn = read_journal(tmp_path).ask({LR: FloatDistribution(1e-5, 1e-2, log=True)})
+        assert drawn.user_attrs == {"number": 1}
+        assert view.take() is None
+        monkeypatch.setattr(study, "_SILENT_SECONDS", 0.0)
+        again = view.take()
+        assert again.number == 1
+        assert list(again.point) == [LR, B1]
+        if sampler == "tpe":  # draws anew, by Optuna's number of the attempt
+            assert again.point[LR] != drawn.params[LR]
+        else:
+            assert again.point == expected
 
 
 def test_a_worker_that_is_given_up_while_it_takes_a_trial_takes_another(

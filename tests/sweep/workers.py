@@ -29,7 +29,8 @@ CONFIG = tiny_config(steps=8, eval_every=2)
 
 
 def open_study(storage: str, directory: pathlib.Path, trials: int) -> Study:
-    return Study(storage, "sweep", Sweep(space=SPACE, trials=trials), CONFIG, directory)
+    sweep = Sweep(space=SPACE, trials=trials, sampler="random")
+    return Study(storage, "sweep", sweep, CONFIG, directory)
 
 
 def hold(storage: str, directory: pathlib.Path, trials: int) -> None:
@@ -198,6 +199,10 @@ def _assert_each_ended_once(storage: str, directory: pathlib.Path, trials: int) 
         done = [attempt for attempt in several if attempt.state == TrialState.COMPLETE]
         assert [attempt.value for attempt in done] == [float(number)]
     outcomes = open_study(storage, directory, trials).outcomes()
+    undisturbed = directory / "undisturbed"
+    undisturbed.mkdir()
+    with open_study("", undisturbed, trials) as view:
+        assert [outcome.point for outcome in outcomes] == [view.take().point for _ in outcomes]
     assert [(outcome.status, outcome.value) for outcome in outcomes] == [
         ("done", float(number)) for number in range(trials)
     ]
