@@ -15,8 +15,10 @@ Measured on 2 CPU cores (AMD EPYC, JAX 0.10.2), 14 to 60 s by the load, seeds 0 
 of the last step by the protocol of `toys.coverage`: plain ends with 1, 8, 8, 8 and 0 of the 8
 modes, 2, 91, 96, 78 and 0 % of the samples close to one and reverse KL of 2.08, .45, .02, .59 and
 none: it collapses to one cluster that hops around the circle, or gets out of that late and
-unevenly. With packing all five seeds have 8 modes, 77 to 92 %, KL at most .05. With minibatch_std
-all five have 8 modes, 76 to 93 %, and KL from .01 to .94: the modes are there and not even.
+unevenly. Which seeds do which hangs on rounding: with a later version of the step they had 1, 7, 0,
+8 and 1 (docs/results.md). With packing all five seeds have 8 modes, 77 to 92 %, KL at most .05.
+With minibatch_std all five have 8 modes, 76 to 93 %, and KL from .01 to .94: the modes are there
+and not even.
 """
 
 from gan_jax.config import MLP, Config, Dataset, Latent, MLPDiscriminator, Optimizer
