@@ -34,6 +34,7 @@ from gan_jax import startup
 _INSTRUCTION = re.compile(r" +(?:ROOT )?%(\S+) = (\(.*?\)|\S+) ([\w-]+)\((.*?)\)(, .*|$)")
 _CALLS = re.compile(r"(?:calls|to_apply|body|condition|branch_computations)=\{?(%[^ ,}]+)")
 _FRAME = re.compile(r"(\d+) \{file_name_id=(\d+) function_name_id=(\d+)")
+_PRODUCTS = ("dot", "convolution")
 _CONTAINERS = ("while", "call", "conditional")
 # What an operation is by what it holds, the first that applies; one that holds none of these and
 # computes nothing moves numbers.
@@ -108,7 +109,7 @@ class Program:
 
     def flops(self, name: str) -> int:
         """The floating-point operations of a product or a convolution, 0 of all else."""
-        shape, opcode, operands, rest = self.instructions[name]
+        shape, opcode, operands, rest = self._product(name)
         if opcode == "dot":
             sides, axes = _sides(self._shape(operands[0])), re.search(r"lhs_con\w+={(.*?)}", rest)
             return 2 * math.prod(_sides(shape) + [sides[int(axis)] for axis in axes[1].split(",")])
@@ -118,9 +119,14 @@ class Program:
             return 2 * math.prod(_sides(shape) + kernel) // features
         return 0
 
+    def _product(self, name: str) -> Instruction:
+        """The product or convolution that was fused with what follows it, or the operation."""
+        parts = [self.instructions[part] for part in (name, *self.inside(name))]
+        return next((part for part in parts if part.opcode in _PRODUCTS), parts[0])
+
     def _kind(self, name: str) -> str:
-        _, opcode, operands, _ = self.instructions[name]
-        if opcode in ("dot", "convolution"):
+        _, opcode, operands, _ = self._product(name)
+        if opcode in _PRODUCTS:
             return f"{opcode} " + " x ".join(str(_sides(self._shape(x))) for x in operands[:2])
         held = {opcode} | {self.instructions[inner].opcode for inner in self.inside(name)}
         moves = "moves" if held <= _MOVES else "elementwise"

@@ -11,6 +11,10 @@ class GanJaxError(Exception):
 
     exit_code = 1
 
+    def __str__(self) -> str:
+        """One line of what can be printed, whatever is in a file's name or a library's words."""
+        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in super().__str__())
+
 
 class UsageError(GanJaxError):
     """Wrong flags, config, data or directory; it names the field, what it got and what it takes."""

@@ -35,13 +35,13 @@ def choose_kernels() -> None:
     """On a CPU, XLA takes its YNN library for reductions alone, and Eigen for all else.
 
     Measured: YNN's products and convolutions are slower, its reductions faster
-    (docs/performance.md). The flag was tried with jaxlib 0.8.3 and 0.10.2; one beyond these keeps
-    its own choice, for it might not know the flag and would then end the process. So does a user
-    whose XLA_FLAGS speak of YNN.
+    (docs/performance.md). The flag was tried with jaxlib 0.8.3, 0.10.2, 0.11.2 and 0.12.0; one
+    beyond these keeps its own choice, for it might not know the flag and would then end the
+    process. So does a user whose XLA_FLAGS speak of YNN.
     """
     version = jaxlib.version.__version_info__
     flags = os.environ.get("XLA_FLAGS", "")
-    if (0, 8, 3) <= version < (0, 11) and "ynn" not in flags:
+    if (0, 8, 3) <= version < (0, 13) and "ynn" not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_experimental_ynn_fusion_type=reduce".strip()
 
 

@@ -77,7 +77,7 @@ class Folder:
         else:
             sizes = {item.filename: item.file_size for item in self._zip().infolist()}
         text = "".join(f"{name} {sizes[name]}\n" for name in self.names)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hashlib.sha256(os.fsencode(text)).hexdigest()
 
     def __getstate__(self) -> dict:
         """Open files stay behind: a worker process opens its own."""

@@ -1,5 +1,6 @@
 """Writes the numbers and pictures of a run where tools find them: JSON lines and TensorBoard."""
 
+import contextlib
 import pathlib
 import time
 
@@ -10,6 +11,7 @@ from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from gan_jax import workdir
+from gan_jax.errors import Unwritable
 
 _FLUSH_SECONDS = 120.0
 
@@ -38,15 +40,27 @@ class Metrics:
         self._file = directory / "events"
         self._flushed = time.perf_counter()
         session = SessionLog(status=SessionLog.START)
-        self._write_event(start + 1 if start else 0, session_log=session)
-        self._flush()
+        try:
+            self._write_event(start + 1 if start else 0, session_log=session)
+            self._flush()
+        except Unwritable:
+            with contextlib.suppress(Unwritable):
+                self.close()
+            raise
 
     def close(self) -> None:
         """Flushes the events; once."""
         events, self._events = self._events, None
-        if events is not None:
-            with workdir.writing(self._file):
+        if events is None:
+            return
+        with workdir.writing(self._file):
+            try:
                 events.close()
+            except OSError:
+                # It has left its file open, which Python from 3.13 on would complain of at the end.
+                with contextlib.suppress(OSError):
+                    events._py_recordio_writer.close()
+                raise
 
     def write(self, step: int, values: dict[str, float]) -> None:
         """Adds a row: the step and the values."""

@@ -1,3 +1,4 @@
+import os
 import pathlib
 import pickle
 import zipfile
@@ -107,6 +108,19 @@ def test_a_truncated_image_is_named(pets):
     victim = pets / "dogs" / "1.png"
     victim.write_bytes(victim.read_bytes()[:40])
     assert f"{victim}: truncated or damaged" in refused(name=f"folder:{pets}", image_size=8)
+
+
+def test_names_that_cannot_be_printed_are_read_and_said_in_one_line(pets):
+    """Of files that an older system has named, in Latin-1; or somebody's script, by mistake."""
+    victim = pets / "dogs" / os.fsdecode(b"\xe9\n.png")
+    (pets / "dogs" / "1.png").rename(victim)
+    source = Folder(str(pets), 4, 3)
+    assert len(read_all(source)["image"]) == len(source)
+    assert len(source.fingerprint()) == 64
+    victim.write_bytes(b"none")
+    said = refused(name=f"folder:{pets}", image_size=8)
+    assert rf"{pets}/dogs/\udce9\n.png: " in said
+    assert said.isprintable()
 
 
 def test_damaged_zips_are_refused_whatever_their_damage(pets):
