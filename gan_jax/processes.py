@@ -98,7 +98,11 @@ def _join(processes: Processes) -> int | None:
     """Returns what was done on an abort before."""
     # JAX would take SIGTERM for itself; the trainer has its own way to stop at one step.
     jax.config.update("jax_enable_preemption_service", False)
-    named = {} if processes.coordinator_address == "auto" else processes._asdict()
+    named = processes._asdict()
+    advice = "start all of them, with the same address and number, and leave that port free"
+    if processes.coordinator_address == "auto":
+        named = {}
+        advice = "or name HOST:PORT, --num_processes and --process_id yourself"
     try:
         jax.distributed.initialize(
             **named,
@@ -109,8 +113,7 @@ def _join(processes: Processes) -> int | None:
     except Exception as error:  # each cluster's detection raises what it likes
         raise UsageError(
             f"--coordinator_address={processes.coordinator_address}: the processes could not be "
-            f"joined ({first_line(error)}); start all of them, with the same address and number, "
-            "and leave that port free"
+            f"joined ({first_line(error)}); {advice}"
         ) from error
     return _set_on_abort(signal.SIGABRT, ctypes.cast(_on_abort, ctypes.c_void_p))
 

@@ -1,5 +1,6 @@
 """Several processes, one run: real ones, which speak to each other over sockets (gloo)."""
 
+import importlib.util
 import json
 import re
 import shutil
@@ -126,6 +127,9 @@ def test_two_processes_verify_what_two_have_made(launch, ten_steps):
 
 @pytest.mark.skipif(not shutil.which("mpirun"), reason="Open MPI is not installed")
 def test_open_mpi_starts_a_run_and_goes_on_with_it(launch, ten_steps, tmp_path):
+    said = subprocess.run(["mpirun", "--version"], capture_output=True, text=True).stdout
+    if "(Open MPI) 4" not in said and importlib.util.find_spec("mpi4py") is None:
+        pytest.skip("Open MPI from 5 on needs mpi4py")
     command = ["mpirun", "--allow-run-as-root", "--oversubscribe", "-n", "2", sys.executable]
     command += ["launch.py", *TINY_FLAGS, *SGD, *EVERY_FIVE, "--coordinator_address=auto"]
     for steps in (5, 10):
@@ -208,7 +212,7 @@ def test_a_refusal_by_one_ends_all(launch, ten_steps, tmp_path):
             "--process_id=2: takes 0 to 1",
         ),
         (["--coordinator_address=auto", "--process_id=1"], "leave out --num_processes"),
-        (["--coordinator_address=auto"], "could not be joined"),
+        (["--coordinator_address=auto"], "); or name HOST:PORT, --num_processes and --process_id"),
         (["--coordinator_address=a:1", "--mode=evaluate"], "of no use to --mode=evaluate"),
     ],
 )
