@@ -6,14 +6,18 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
+def printable(text: str) -> str:
+    """One line that every terminal takes: what is in a file's name may be none."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 class GanJaxError(Exception):
     """A run that cannot go on, said in one line; `exit_code` is what the process ends with."""
 
     exit_code = 1
 
     def __str__(self) -> str:
-        """One line of what can be printed, whatever is in a file's name or a library's words."""
-        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in super().__str__())
+        return printable(super().__str__())
 
 
 class UsageError(GanJaxError):

@@ -18,7 +18,7 @@ from gan_jax.apply.trained import Trained
 from gan_jax.data.folder import Folder
 from gan_jax.data.images import fit
 from gan_jax.data.sources import Source, open_source
-from gan_jax.errors import UsageError, first_line
+from gan_jax.errors import UsageError, first_line, printable
 
 _USUAL = 8
 _MODES = {1: "L", 3: "RGB"}
@@ -119,7 +119,7 @@ def _of_data(
 
 
 def _of_files(trained: Trained, options: Options, count: int) -> tuple[np.ndarray, list[str]]:
-    """Pixels and names."""
+    """Pixels and names, as they can be printed."""
     height, width, _ = trained.shape
     if options.fit and height != width:
         raise UsageError(
@@ -127,7 +127,7 @@ def _of_files(trained: Trained, options: Options, count: int) -> tuple[np.ndarra
         )
     files = _encoded(pathlib.Path(os.path.expanduser(options.images)), count)
     pixels = [_decode(data, name, trained.shape, options.fit) for name, data in files.items()]
-    return np.stack(pixels), list(files)
+    return np.stack(pixels), list(map(printable, files))
 
 
 def _encoded(path: pathlib.Path, count: int) -> dict[str, bytes]:

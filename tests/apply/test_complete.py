@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import pathlib
 import re
 import zipfile
@@ -143,6 +144,18 @@ def test_a_zip_and_a_single_file_are_read_and_fitted(run, pictures, tmp_path):
             out=str(tmp_path / "out"))  # fmt: skip
     assert read(tmp_path / "out" / "000_before.png").shape == (8, 8)
     assert not (tmp_path / "out" / "001_before.png").exists()
+
+
+def test_files_of_any_name_are_completed(run, pictures, tmp_path, capsys):
+    """A terminal takes no byte of Latin-1, and a newline would break the table."""
+    (tmp_path / "images").mkdir()
+    victim = tmp_path / "images" / os.fsdecode(b"\xe9\n.png")
+    victim.write_bytes((pictures / "1.png").read_bytes())
+    use("complete", run, images=str(victim.parent), iterations=1, restarts=1,
+        out=str(tmp_path / "out"))  # fmt: skip
+    assert "\n\\udce9\\n.png " in capsys.readouterr().out
+    record = json.loads((tmp_path / "out" / "complete.json").read_text())
+    assert record["images"][0]["name"] == r"\udce9\n.png"
 
 
 @pytest.mark.parametrize(
