@@ -314,7 +314,9 @@ def _manifest(
     began = time.perf_counter()
     earlier = [*before.pop("earlier", []), before] if before else []
     values = {"status": "running", "start": start, "step": start, **reproduce.manifest(config.seed)}
-    sample = {"shape": source.shape, "num_classes": source.num_classes}
+    sample = {
+        "shape": source.shape, "num_classes": source.num_classes, "classes": source.classes
+    }  # fmt: skip
     values |= {"data": data, "sample": sample, "earlier": earlier}
     values["command"] = command or values["command"]
     workdir.write_json(path, values)

@@ -26,6 +26,7 @@ class Trained(NamedTuple):
       step: steps behind it.
       shape: of one sample: (height, width, channels), or (dim,) of points.
       num_classes: that both networks are told of; 0: none.
+      classes: the name of each of these, in the order of the labels; empty: none.
       models: the two networks, for one device.
       generator: G's variables.
       discriminator: D's variables.
@@ -37,6 +38,7 @@ class Trained(NamedTuple):
     step: int
     shape: tuple[int, ...]
     num_classes: int
+    classes: tuple[str, ...]
     models: Models
     generator: PyTree
     discriminator: PyTree
@@ -64,7 +66,7 @@ def open_trained(
         )
     checkpoint.find(directory, which)  # what does not exist is refused before anything is built
     shape, classes = _sample_of(directory, config)
-    models = build_models(config, shape, None, classes)
+    models = build_models(config, shape, None, len(classes))
     initial = jax.jit(lambda key: init_state(config, models, shape, key))
     key = prng.root(config.seed)
     step, state = checkpoint.load(directory, which, jax.eval_shape(initial, key))
@@ -78,7 +80,8 @@ def open_trained(
         directory=directory,
         step=step,
         shape=shape,
-        num_classes=classes if config.conditional else 0,
+        num_classes=len(classes) if config.conditional else 0,
+        classes=classes if config.conditional else (),
         models=models,
         generator={"params": g.params, **g.model_state},
         discriminator={"params": d.params, **d.model_state},
@@ -121,10 +124,11 @@ def must_make_images(trained: Trained, mode: str) -> None:
         )
 
 
-def _sample_of(directory: pathlib.Path, config: Config) -> tuple[tuple[int, ...], int]:
+def _sample_of(directory: pathlib.Path, config: Config) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """Shape and classes of the data, by the manifest; the data themselves need not be at hand."""
     sample = workdir.read_json(directory / "manifest.json").get("sample")
-    if sample is not None:
-        return tuple(sample["shape"]), sample["num_classes"]
+    if sample is not None:  # runs of older versions have the number of their classes alone
+        classes = sample.get("classes", map(str, range(sample["num_classes"])))
+        return tuple(sample["shape"]), tuple(classes)
     source = open_source(config.dataset)
-    return source.shape, source.num_classes
+    return source.shape, source.classes

@@ -44,7 +44,8 @@ class Folder:
                 f"config.dataset.name: {self._named} holds {held}; "
                 f"takes {', '.join(images.SUFFIXES)}"
             )
-        self.classes, self.labels = _classes(self.names)
+        classes, self.labels = _classes(self.names)
+        self.classes = tuple(classes)
         self.num_classes = len(self.classes)
 
     def __len__(self) -> int:

@@ -1,6 +1,8 @@
 """Turns one image file, of whatever kind, into pixels of the shape that a run wants."""
 
 import io
+import os
+from typing import IO
 
 import numpy as np
 from jaxtyping import UInt8
@@ -8,8 +10,25 @@ from PIL import Image, ImageOps
 
 from gan_jax.errors import UsageError, first_line
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
+# What Pillow may take a file for, whatever its name. It would start Ghostscript for an EPS.
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM")
+SUFFIXES = (
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff",
+    ".ppm", ".pgm", ".pbm", ".pnm",
+)  # fmt: skip
 _SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L")
+
+
+def open_image(file: str | os.PathLike | IO[bytes] | io.BytesIO) -> Image.Image:
+    """Open an image file of one of the `FORMATS`; its pixels are decoded when they are used.
+
+    Args:
+      file: a path, or the file's contents.
+
+    Raises:
+      Exception: of many kinds, if it is damaged or of another format.
+    """
+    return Image.open(file, formats=FORMATS)
 
 
 def decode(data: bytes, name: str, size: int, channels: int) -> UInt8[np.ndarray, "height width c"]:
@@ -25,7 +44,7 @@ def decode(data: bytes, name: str, size: int, channels: int) -> UInt8[np.ndarray
       UsageError: if the file is truncated, damaged or no image.
     """
     try:
-        image = Image.open(io.BytesIO(data))
+        image = open_image(io.BytesIO(data))
         image.load()
         return fit(image, size, channels)
     except Exception as error:  # a damaged file can make a decoder raise anything

@@ -25,10 +25,12 @@ class Source(Protocol):
 
     Attributes:
       shape: of one example: (height, width, channels) of uint8 pixels, or (dim,) of float32.
-      num_classes: classes that the labels count; 0 where there are no labels, which are 0 then.
+      classes: the name of each class, in the order of the labels; empty where there are none.
+      num_classes: the number of classes; 0 where there are no labels, which are 0 then.
     """
 
     shape: tuple[int, ...]
+    classes: tuple[str, ...]
     num_classes: int
 
     def __len__(self) -> int: ...
@@ -43,15 +45,24 @@ class Source(Protocol):
 
 
 class Arrays:
-    """A source that is in memory already."""
+    """A source that is in memory already.
+
+    Args:
+      images: uint8 [n, height, width, channels], or points float32 [n, dim].
+      labels: the class of each, from 0; None where there are no classes.
+      classes: the name of each class, in the order of the labels.
+    """
 
     def __init__(
-        self, images: np.ndarray, labels: Int32[np.ndarray, "n"] | None = None, num_classes: int = 0
+        self,
+        images: np.ndarray,
+        labels: Int32[np.ndarray, "n"] | None = None,
+        classes: tuple[str, ...] = (),
     ):
         self.images = images
         self.labels = np.zeros(len(images), np.int32) if labels is None else labels
         self.shape = images.shape[1:]
-        self.num_classes = num_classes
+        self.classes, self.num_classes = classes, len(classes)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -95,7 +106,7 @@ def _digits(dataset: Dataset) -> Arrays:
     pixels = np.round(rows[:, :64].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
     size, channels = dataset.image_size, dataset.channels or 1
     images = np.stack([fit(Image.fromarray(image), size, channels) for image in pixels])
-    return Arrays(images, rows[:, 64].astype(np.int32), num_classes=10)
+    return Arrays(images, rows[:, 64].astype(np.int32), tuple("0123456789"))
 
 
 def _stacked_mnist(dataset: Dataset) -> StackedMnist:

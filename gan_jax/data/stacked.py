@@ -31,6 +31,7 @@ class StackedMnist:
     """
 
     num_classes = 1000
+    classes = tuple(map(str, range(num_classes)))
 
     def __init__(self, split: str, data_dir: str, image_size: int, size: int = 128_000):
         if image_size not in (0, SIDE, SIDE + 4):

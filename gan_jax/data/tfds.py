@@ -28,7 +28,8 @@ class Tfds:
 
     def __init__(self, name: str, split: str, data_dir: str, image_size: int, channels: int):
         self.name, self.split, self.data_dir = name, split, data_dir
-        self.image_key, self.label_key, self.num_classes = _keys(self._builder)
+        self.image_key, self.label_key, self.classes = _keys(self._builder)
+        self.num_classes = len(self.classes)
         height, width, own_channels = self._builder.info.features[self.image_key].shape
         self.image_size = image_size
         self.channels = channels or (3 if own_channels not in (1, 3) else own_channels)
@@ -147,8 +148,8 @@ def prepare(name: str, data_dir: str) -> str:
     return str(builder.data_path)
 
 
-def _keys(builder) -> tuple[str, str | None, int]:
-    """The names of the image and of the label among a data set's features, and its classes."""
+def _keys(builder) -> tuple[str, str | None, tuple[str, ...]]:
+    """The names of the image and of the label among a data set's features, and of its classes."""
     import tensorflow_datasets as tfds
 
     features = builder.info.features
@@ -159,9 +160,11 @@ def _keys(builder) -> tuple[str, str | None, int]:
         )
     label_keys = [k for k, value in features.items() if isinstance(value, tfds.features.ClassLabel)]
     if not label_keys:
-        return _preferred(image_keys, "image"), None, 0
+        return _preferred(image_keys, "image"), None, ()
     label = _preferred(label_keys, "label")
-    return _preferred(image_keys, "image"), label, features[label].num_classes
+    # Without names TFDS counts the classes alone: these are called by their numbers.
+    names = features[label].names or map(str, range(features[label].num_classes))
+    return _preferred(image_keys, "image"), label, tuple(names)
 
 
 def _preferred(keys: list[str], name: str) -> str:
