@@ -5,6 +5,8 @@
 
 Modes (--mode):
   train     trains, or continues the run that --workdir holds (default: runs/EXPERIMENT[-VARIANT])
+  check     reads all the data of the experiment before anything is trained: counts, classes, sizes,
+            damaged and left-out files, copies; and draws a sheet of them, samples/real.png
   evaluate  scores a checkpoint of the run that --workdir holds: --checkpoint=latest | best | all |
             STEP, or what bounds it: real (one half of the data against the other) | noise; or the
             images of --images=DIR against the data. Adds to eval.jsonl

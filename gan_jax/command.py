@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
@@ -63,6 +64,32 @@ def train(request: Request) -> None:
 
     with joined(request.processes):
         train(request.config, request.workdir)
+
+
+def check(request: Request) -> None:
+    """Read all the data of an experiment, say what is found, and draw some of them."""
+    from gan_jax import startup
+
+    config = request.config
+    startup.prepare(config)
+    from gan_jax import preview
+    from gan_jax.data.examine import examine
+    from gan_jax.program import Program
+
+    source = Program(config).source  # the networks may refuse the data
+    found = examine(source, config.dataset)
+    for line in found.lines(source):
+        print(line)
+    replaced = config.dataset.damaged == "replace" and not found.too_large
+    if found.problems and not replaced:
+        raise UsageError(
+            f"config.dataset.name: {len(found.problems)} of {len(source)} examples cannot be used "
+            "(listed above); repair or remove them, or give --config.dataset.damaged=replace, "
+            "which shows the next example in the place of a damaged one"
+        )
+    directory = pathlib.Path(os.path.expanduser(request.workdir))
+    if sheet := preview.write_real(config, source, directory):
+        print(f"real examples, as the networks see them: {sheet}")
 
 
 def evaluate(request: Request) -> None:
@@ -145,6 +172,7 @@ def _use(mode: str) -> Callable[[Request], None]:
 
 MODES: dict[str, Callable[[Request], None]] = {
     "train": train,
+    "check": check,
     "evaluate": evaluate,
     "verify": verify,
     "sweep": sweep,
@@ -243,11 +271,21 @@ def _log_only_our_warnings() -> None:
     """Libraries' remarks would bury the lines that matter."""
     absl_logging.set_verbosity(absl_logging.FATAL)
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("warning: %(message)s"))
+    handler.setFormatter(_Lines())
     ours = logging.getLogger("gan_jax")
     ours.addHandler(handler)
-    ours.setLevel(logging.WARNING)
+    ours.setLevel(logging.INFO)
+    # A limit of our own is told in our words (config.dataset.max_megapixels).
+    warnings.filterwarnings("ignore", "Image size .* exceeds limit")
     ours.propagate = False
+
+
+class _Lines(logging.Formatter):
+    """Begins a warning's line with the word, and no other."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        return f"warning: {line}" if record.levelno >= logging.WARNING else line
 
 
 def _check_overrides(argv: list[str]) -> None:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from gan_jax.errors import UsageError
 
 T = TypeVar("T")
+MAX_MEGAPIXELS = 64
 
 
 def setting(
@@ -60,7 +61,15 @@ class Dataset:
         "ring_2d | grid_2d",
     )
     split: str = setting(
-        "train", "TFDS split, slices as in 'train[:10%]' included; tfds: and stacked_mnist alone"
+        "train",
+        "TFDS split, slices as in 'train[:10%]' included; of a folder that has train/, val/ or "
+        "test/: which of them, as 'train', 'train+test' or 'all'",
+    )
+    labels: str = setting(
+        "auto",
+        "classes of a folder; auto: by StyleGAN's dataset.json, or else by its first-level folders "
+        "where these hold classes; folders: each of them is a class; none: there are no classes",
+        choices=("auto", "folders", "none"),
     )
     data_dir: str = setting(
         "", "where TFDS keeps prepared data; empty: TFDS's own default", resumable=True
@@ -80,6 +89,21 @@ class Dataset:
     )
     flip: bool = setting(False, "mirror each real image left to right, at random")
     dequantize: bool = setting(False, "add U(0, 1) of a pixel's 256 levels to real images")
+    damaged: str = setting(
+        "refuse",
+        "an image that cannot be decoded; refuse: ends the start or the run; replace: the next "
+        "image is shown in its place",
+        choices=("refuse", "replace"),
+        resumable=True,
+    )
+    max_megapixels: int = setting(
+        MAX_MEGAPIXELS,
+        "an image of more megapixels, or a file of more than 4 times as many MB, is refused before "
+        "it takes the memory",
+        at_least=1,
+        below=179,
+        resumable=True,
+    )
     resident_mb: int = setting(
         1024,
         "a data set of at most this many MB stays on the device as uint8; a larger one is streamed",

@@ -1,5 +1,6 @@
 """The picture of a run at one moment: what its average G makes of the same latents, each time."""
 
+import pathlib
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -8,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from gan_jax import state
+from gan_jax import prng, state, workdir
 from gan_jax.config import Config
 from gan_jax.data import toys
+from gan_jax.data.sources import Source
 from gan_jax.report import pictures
 
 
@@ -28,6 +30,34 @@ class Painter(NamedTuple):
 
 _POINTS_1D, _POINTS_2D = 10_000, 2_500
 _LINE = np.linspace(-2, 5, 401)
+
+
+def write_real(config: Config, source: Source, directory: pathlib.Path) -> pathlib.Path | None:
+    """Write a sheet of real examples, as the networks see them, to samples/real.png.
+
+    Args:
+      config: of the run.
+      source: its data.
+      directory: the run's.
+
+    Returns:
+      Where it is; None for data on the line, which have no such picture.
+    """
+    path = directory / "samples" / "real.png"
+    count = _POINTS_2D if config.dataset.name in toys.MODES else config.num_samples
+    order = np.argsort(prng.host_bits(0, "real sheet", 0, len(source)), kind="stable")
+    examples = source.read(order[:count])["image"]
+    if config.dataset.name in toys.MODES:
+        centres, std = toys.MODES[config.dataset.name]
+        pixels = pictures.modes(examples, centres(), std, 0)
+    elif len(source.shape) == 3:
+        pixels = pictures.tile(examples)
+    else:
+        return None
+    with workdir.writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    pictures.save(pixels, path)
+    return path
 
 
 def make_painter(config: Config, models: state.Models, num_classes: int) -> Painter:

@@ -12,10 +12,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from gan_jax import checkpoint, parallel, reproduce, workdir
+from gan_jax import checkpoint, parallel, preview, reproduce, workdir
 from gan_jax.config import Config, as_dict
+from gan_jax.data import identity
 from gan_jax.data.folder import Folder
-from gan_jax.data.sources import Source
+from gan_jax.data.sources import Source, announce
 from gan_jax.errors import Diverged, Gone, Pruned, Stopped, Unwritable, UsageError
 from gan_jax.evaluate.record import Record
 from gan_jax.journal import Journal, MetricsOfSteps
@@ -190,6 +191,7 @@ def open_session(
             state = parallel.broadcast(state)
         record = _record(program, config, directory, start, stack)
         if writer is None:
+            announce(program.source, config.dataset.name)
             writer = stack.enter_context(ThreadPoolExecutor(1, "journal"))
         stack.callback(progress.close)
         journal = Journal(
@@ -198,6 +200,7 @@ def open_session(
         )  # fmt: skip
         stack.enter_context(workdir.closing(journal.close))
         writer.submit(overview.refresh, directory)
+        writer.submit(preview.write_real, config, program.source, directory)
         journal.say(_greeting(config, directory, start))
         yield Session(config, directory, state, start, journal)
 
@@ -298,18 +301,14 @@ def _manifest(
     """
     path = directory / "manifest.json"
     before = workdir.read_json(path)
-    data = {"examples": len(source), "sha256": source.fingerprint()}
     if start > config.steps:
         raise UsageError(
             f"config.steps={config.steps}: the run in {directory} has {start} steps behind it; "
             f"give at least as many"
         )
-    if start and before.get("data", data) != data:
-        raise UsageError(
-            f"config.dataset.name: the data are not those that the run in {directory} began with "
-            f"({before['data']['examples']} examples then, {data['examples']} now, or others); "
-            "bring them back, or name another directory"
-        )
+    if start:
+        identity.check(source, before.get("data", {}), directory)
+    identity.write_files(source, directory)
     workdir.write_json(directory / "config.json", as_dict(config))
     began = time.perf_counter()
     earlier = [*before.pop("earlier", []), before] if before else []
@@ -317,7 +316,7 @@ def _manifest(
     sample = {
         "shape": source.shape, "num_classes": source.num_classes, "classes": source.classes
     }  # fmt: skip
-    values |= {"data": data, "sample": sample, "earlier": earlier}
+    values |= {"data": identity.record(source), "sample": sample, "earlier": earlier}
     values["command"] = command or values["command"]
     workdir.write_json(path, values)
     endings = {Stopped: "stopped", Diverged: "diverged", Pruned: "pruned"}

@@ -29,6 +29,8 @@ from gan_jax import (
 )
 from gan_jax.compare import Row
 from gan_jax.config import Config
+from gan_jax.data import identity
+from gan_jax.data.sources import announce
 from gan_jax.errors import Differs, Removed, Stopped, UsageError, first_line
 from gan_jax.journal import MetricsOfSteps
 from gan_jax.program import Program
@@ -98,6 +100,8 @@ def verify(config: Config, directory: pathlib.Path, start: int, tolerance: float
         for line in _how_it_was_made(directory, program, start, max(record.steps())):
             if speaks:
                 print(line, flush=True)
+        if speaks:
+            announce(program.source, config.dataset.name)
         state = _first(program, kept, digests, start)
         comparison = Comparison(record, program.template(), start, tolerance, progress)
         _make_again(program, state, comparison, progress, signals)
@@ -404,13 +408,6 @@ def _how_it_was_made(directory: pathlib.Path, program: Program, start: int, last
     manifest = workdir.read_json(directory / "manifest.json")
     if not manifest:
         return ["manifest.json: missing or damaged; how the run was made is not known"]
-    source = program.source
-    data = {"examples": len(source), "sha256": source.fingerprint()}
-    if manifest.get("data", data) != data:
-        raise UsageError(
-            f"config.dataset.name: the data are not those of the run in {directory} "
-            f"({manifest['data']['examples']} examples then, {data['examples']} now, or others), "
-            "so it cannot be made again; bring them back"
-        )
+    identity.check(program.source, manifest.get("data", {}), directory)
     now = reproduce.manifest(program.config.seed)
     return provenance.compare(manifest, now, start, last)

@@ -58,7 +58,7 @@ MISTAKES = {
     "unwritable": ((DIGITS, "--workdir=LICENSE/x"), 1, "--workdir=LICENSE/x: cannot be written"),
     "unknown mode": (
         (DIGITS, "--mode=trian"), 1,
-        "takes train | evaluate | verify | sweep | prepare | page | sample | interpolate | neighb",
+        "takes train | check | evaluate | verify | sweep | prepare | page | sample | inter",
     ),
     "unknown flag": ((DIGITS, "--wokdir=x"), 1, "wokdir"),
     "stray word": ((DIGITS, "train"), 1, "'train': unexpected"),

@@ -6,12 +6,14 @@ streamed one is decoded by Grain's threads or processes while the devices comput
 
 import dataclasses
 import functools
+import hashlib
 import math
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import grain
@@ -20,10 +22,14 @@ from jaxtyping import Array, Int32, PyTree
 
 from gan_jax import parallel
 from gan_jax.config import Boost, Config
-from gan_jax.data import order
+from gan_jax.data import decoded, images, order
+from gan_jax.data.images import DamagedImage
 from gan_jax.data.sources import Arrays, Example, Source
 
 Batch = dict[str, Array]
+
+_CHUNK = 256  # examples that a thread reads at a time
+_WORTH_KEEPING_SECONDS = 1.0
 
 
 class Feed(NamedTuple):
@@ -149,15 +155,48 @@ def _end_with(parent: int, worker: int, workers: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def read_all(source: Source, chunk: int = 1024) -> Example:
-    """Every example: {"image": [N, ...], "label": [N]}."""
+def read_all(source: Source) -> Example:
+    """Read every example, on all cores: {"image": [N, ...], "label": [N]}.
+
+    What took long to decode is kept in the user's cache directory for the next start.
+
+    Raises:
+      UsageError: if images cannot be decoded; it names the first ones.
+    """
     if isinstance(source, Arrays):
         return {"image": source.images, "label": source.labels}
-    size = len(source)
-    parts = [
-        source.read(np.arange(first, min(first + chunk, size))) for first in range(0, size, chunk)
-    ]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    key = hashlib.sha256(f"{source.fingerprint()} {source.shape}".encode()).hexdigest()
+    if (found := decoded.recall(key)) is not None:
+        return found
+    began = time.perf_counter()
+    dtype = np.uint8 if len(source.shape) == 3 else np.float32
+    examples = {
+        "image": np.empty((len(source), *source.shape), dtype),
+        "label": np.empty(len(source), np.int32),
+    }
+
+    errors: list[DamagedImage] = []
+
+    def read(places: np.ndarray) -> None:
+        try:
+            for name, part in source.read(places).items():
+                examples[name][places] = part
+        except DamagedImage as error:
+            if len(places) == 1:
+                errors.append(error)
+            else:  # find all of them
+                for place in places:
+                    read(np.array([place]))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        chunks = np.array_split(np.arange(len(source)), -(-len(source) // _CHUNK))
+        for _ in pool.map(read, chunks):
+            pass
+    if errors:
+        raise errors[0] if len(errors) == 1 else images.several(errors, len(source))
+    if time.perf_counter() - began > _WORTH_KEEPING_SECONDS:
+        decoded.keep(key, examples)
+    return examples
 
 
 @dataclasses.dataclass(frozen=True)

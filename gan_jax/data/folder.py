@@ -1,132 +1,223 @@
-"""A user's own images: a directory tree or a zip, sub-folders as classes."""
+"""A user's own images: a source over a directory tree or a zip archive."""
 
+import functools
 import hashlib
+import logging
 import os
 import pathlib
-import threading
-import zipfile
+from collections import Counter
 
 import numpy as np
 from jaxtyping import Int
 
-from gan_jax.data import images
-from gan_jax.errors import UsageError, first_line
+from gan_jax.config import MAX_MEGAPIXELS
+from gan_jax.data import contents, images, layout
+from gan_jax.data.contents import Contents
+from gan_jax.data.files import Listing, open_files
+from gan_jax.data.images import DamagedImage
+from gan_jax.errors import UsageError
+
+_LOGGER = logging.getLogger(__name__)
+# How pixels are made of a file; to be counted up when that changes.
+_READING = "1: upright, on white, center square, Lanczos"
 
 
 class Folder:
-    """A source over the image files below a directory or in a zip (see `sources.Source`).
+    """A source over the image files of a directory or a zip archive (see `sources.Source`).
 
-    Files are taken in the order of their paths. Where every image lies in a sub-folder of what they
-    all have in common, the first level of sub-folders, sorted, are the classes.
+    Images are taken in the order of their paths; docs/using.md says what is made of their folders.
+    Nothing but the list of files is read to make it.
 
     Args:
-      path: the directory or the zip.
+      path: the directory or the archive.
       image_size: side in pixels to crop and resize to.
       channels: 1 or 3; 0 means 3.
+      split: which of the folders train/, val/ and test/ to take, where there are such.
+      labels: auto | folders | none, see `config.Dataset`.
+      damaged: refuse | replace an image that cannot be decoded, see `config.Dataset`; empty:
+        refuse it without naming that setting.
+      max_megapixels: an image with more is refused.
+      exact: refuse images of another size or mode rather than crop, resize or convert them.
+
+    Attributes:
+      path: as given, with "~" replaced.
+      names: the images, as paths relative to the folder.
+      labels: the class of each.
+      layout: how the folder is read, and what is left out.
 
     Raises:
       UsageError: if there is nothing there, no image, or no `image_size`.
     """
 
-    def __init__(self, path: str, image_size: int, channels: int):
+    def __init__(
+        self,
+        path: str,
+        image_size: int,
+        channels: int,
+        *,
+        split: str = "train",
+        labels: str = "auto",
+        damaged: str = "",
+        max_megapixels: int = MAX_MEGAPIXELS,
+        exact: bool = False,
+    ):
         self.path = pathlib.Path(os.path.expanduser(path))
         if not image_size:
             raise UsageError(
-                f"config.dataset.image_size=0: {self._named} needs a side in pixels to resize to"
+                f"config.dataset.image_size=0: folder:{self.path} needs a side in pixels to resize "
+                "to, such as --config.dataset.image_size=64"
             )
         self.shape = (image_size, image_size, channels or 3)
-        self._open = threading.local()
-        every = self._list()
-        self.names = sorted(name for name in every if _is_image(name))
+        self._files = open_files(self.path)
+        self._damaged, self._max_megapixels, self._exact = damaged, max_megapixels, exact
+        listing = self._files.list()
+        labels_file = layout.labels_file_of(listing.names)
+        text = None if labels_file is None else (labels_file, self.encoded(labels_file))
+        self.layout = layout.arrange(listing.names, split, labels, text)
+        self.layout.left_out.update(listing.left_out)
+        self.names, self.labels = self.layout.names, self.layout.labels
         if not self.names:
-            held = f"{len(every)} files, none of them an image" if every else "no files"
             raise UsageError(
-                f"config.dataset.name: {self._named} holds {held}; "
+                f"config.dataset.name: folder:{self.path} holds {_held(listing, self.layout)}; "
                 f"takes {', '.join(images.SUFFIXES)}"
             )
-        classes, self.labels = _classes(self.names)
-        self.classes = tuple(classes)
+        self.classes = self.layout.classes
         self.num_classes = len(self.classes)
+        places = {name: place for place, name in enumerate(listing.names)}
+        chosen = [places[name] for name in self.names]
+        self._listing = listing._replace(
+            names=self.names, sizes=listing.sizes[chosen], stamps=listing.stamps[chosen]
+        )
 
     def __len__(self) -> int:
         return len(self.names)
 
     def read(self, indices: Int[np.ndarray, "batch"]) -> dict[str, np.ndarray]:
         """As `Source.read`."""
-        names = [self.names[index] for index in indices]
-        pixels = [
-            images.decode(self.encoded(name), f"{self.path}/{name}", *self.shape[1:])
-            for name in names
-        ]
-        return {"image": np.stack(pixels), "label": self.labels[indices]}
+        pixels, places = [], []
+        for index in indices:
+            place = int(index)
+            try:
+                image = self.decode(place)
+            except DamagedImage as error:
+                if not self._damaged:
+                    raise
+                if self._damaged == "refuse":
+                    raise images.with_remedy(error) from error
+                place, image = self._next(place, error)
+            pixels.append(image)
+            places.append(place)
+        return {"image": np.stack(pixels), "label": self.labels[places]}
+
+    def decode(self, index: int) -> np.ndarray:
+        """Return the pixels of one image.
+
+        Raises:
+          DamagedImage: if it cannot be decoded.
+          UsageError: if it is too large, or is to be exact and is not.
+        """
+        return images.decode(
+            self.encoded(self.names[index]),
+            self.title(index),
+            *self.shape[1:],
+            white=self._contents.white(),
+            max_megapixels=self._max_megapixels,
+            exact=self._exact,
+        )
+
+    def inspect(self, index: int) -> tuple[tuple[str, str, str], np.ndarray]:
+        """Return the format, size and mode of an image as it is stored, and its pixels as read.
+
+        Raises:
+          DamagedImage: if it cannot be decoded.
+          UsageError: if it is too large.
+        """
+        title, channels = self.title(index), self.shape[-1]
+        image = images.load(self.encoded(self.names[index]), title, self._max_megapixels)
+        white = self._contents.white()
+        return images.describe(image), images.convert(image, title, self.shape[0], channels, white)
+
+    def title(self, index: int) -> str:
+        """Return what to call an image."""
+        return f"{self.path}/{self.names[index]}"
 
     def encoded(self, name: str) -> bytes:
-        """The bytes of one of its files."""
+        """Return the bytes of one of its files.
+
+        Raises:
+          DamagedImage: if they cannot be read.
+          UsageError: if they are too many.
+        """
+        title = f"{self.path}/{name}"
         try:
-            if self.path.is_dir():
-                return (self.path / name).read_bytes()
-            return self._zip().read(name)
+            file, size = self._files.open(name)
+            with file:
+                if size > images.max_bytes(self._max_megapixels):
+                    raise images.too_many_bytes(title, self._max_megapixels)
+                head = file.read(64)
+                # What is not an image is not read further, however large it is.
+                rest = images.format_of(head) or name.endswith(".json")
+                return head + file.read(size) if rest else head
+        except UsageError:
+            raise
         except Exception as error:  # damaged, encrypted, or packed in an unknown way
-            raise UsageError(
-                f"config.dataset.name: {self.path}/{name} cannot be read ({first_line(error)})"
-            ) from error
+            raise images.unreadable(title, error) from error
 
     def fingerprint(self) -> str:
-        """Of the files' names and sizes, which are quick to read."""
-        if self.path.is_dir():
-            sizes = {name: (self.path / name).stat().st_size for name in self.names}
-        else:
-            sizes = {item.filename: item.file_size for item in self._zip().infolist()}
-        text = "".join(f"{name} {sizes[name]}\n" for name in self.names)
-        return hashlib.sha256(os.fsencode(text)).hexdigest()
+        """Return a hash of the files' bytes, their order, their classes and how they are read."""
+        sha = hashlib.sha256()
+        white = self._contents.white()
+        sha.update(f"{_READING} {self.shape} {white} {self.num_classes}\n".encode())
+        sha.update(self._contents.hashes.tobytes() + self.labels.astype("<i4").tobytes())
+        return sha.hexdigest()
+
+    def hashes(self) -> dict[str, str]:
+        """Return the SHA-256 of each image file, by its path in the folder."""
+        rows = zip(self.names, self._contents.hashes, strict=True)
+        return {name: row.tobytes().hex() for name, row in rows}
+
+    def warnings(self) -> list[str]:
+        """Return what the folder's owner may not have meant, one sentence each."""
+        said = list(self.layout.warnings)
+        highest = self._contents.dark_color()
+        if highest:
+            said.append(
+                f"the 16-bit color images reach {highest:.0f} of 65535 and so come out dark; "
+                "convert them to 8 bits a channel first"
+            )
+        white = self._contents.white()
+        if white.integer < 65535:
+            said.append(
+                f"the images of 16 bits use {int(white.integer + 1).bit_length() - 1} of them, so "
+                f"{white.integer:.0f} is read as white"
+            )
+        return said
 
     def __getstate__(self) -> dict:
-        """Open files stay behind: a worker process opens its own."""
-        return {key: value for key, value in vars(self).items() if key != "_open"}
+        """Another process is sent what is known of the contents rather than reads them again."""
+        _ = self._contents
+        return vars(self)
 
-    def __setstate__(self, state: dict) -> None:
-        vars(self).update(state, _open=threading.local())
+    @functools.cached_property
+    def _contents(self) -> Contents:
+        return contents.read(self._files, self._listing, images.max_bytes(self._max_megapixels))
 
-    @property
-    def _named(self) -> str:
-        return f"folder:{self.path}"
-
-    def _list(self) -> list[str]:
-        if self.path.is_dir():
-            found = (item for item in self.path.rglob("*") if item.is_file())
-            return [item.relative_to(self.path).as_posix() for item in found]
-        if not self.path.exists():
-            raise UsageError(f"config.dataset.name: {self._named}: no such directory or zip")
-        try:
-            return [item.filename for item in self._zip().infolist() if not item.is_dir()]
-        except Exception as error:  # a damaged zip can make zipfile raise anything
-            raise UsageError(
-                f"config.dataset.name: {self._named} is neither a directory nor a readable zip "
-                f"({first_line(error)})"
-            ) from error
-
-    def _zip(self) -> zipfile.ZipFile:
-        if not hasattr(self._open, "zip"):
-            self._open.zip = zipfile.ZipFile(self.path)
-        return self._open.zip
+    def _next(self, index: int, error: DamagedImage) -> tuple[int, np.ndarray]:
+        """Return the first image after one that is damaged, and its index."""
+        for offset in range(1, len(self)):
+            place = (index + offset) % len(self)
+            try:
+                image = self.decode(place)
+            except DamagedImage:
+                continue
+            _LOGGER.warning("%s is damaged: %s is shown in its place", self.names[index],
+                            self.names[place])  # fmt: skip
+            return place, image
+        raise error
 
 
-def _is_image(name: str) -> bool:
-    """By its ending; files that start with a dot and macOS's copies of them are no images."""
-    path = pathlib.PurePosixPath(name)
-    return path.suffix.lower() in images.SUFFIXES and not any(
-        part.startswith(".") or part == "__MACOSX" for part in path.parts
-    )
-
-
-def _classes(names: list[str]) -> tuple[list[str], np.ndarray]:
-    """Names of the classes, and the int32 label of each file; no class and zeros where none is."""
-    folders = [name.split("/")[:-1] for name in names]
-    common = 0
-    while all(len(f) > common and f[common] == folders[0][common] for f in folders):
-        common += 1
-    if not all(len(folder) > common for folder in folders):
-        return [], np.zeros(len(names), np.int32)
-    classes = sorted({folder[common] for folder in folders})
-    index = {name: label for label, name in enumerate(classes)}
-    return classes, np.array([index[folder[common]] for folder in folders], np.int32)
+def _held(listing: Listing, found: layout.Layout) -> str:
+    if not listing.names:
+        return "no files"
+    kinds = ", ".join(f"{count} {reason}" for reason, count in Counter(found.left_out).items())
+    return f"{len(listing.names)} files, none of them an image that is read ({kinds})"

@@ -1,22 +1,89 @@
-"""Turns one image file, of whatever kind, into pixels of the shape that a run wants."""
+"""Turns the bytes of an image file into the pixels that a run sees."""
 
 import io
 import os
-from typing import IO
+from typing import IO, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageOps
+from PIL import AvifImagePlugin, Image, ImageOps, UnidentifiedImageError
 
+from gan_jax.config import MAX_MEGAPIXELS
 from gan_jax.errors import UsageError, first_line
 
-# What Pillow may take a file for, whatever its name. It would start Ghostscript for an EPS.
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM")
+# Each format that is read, by the bytes that its files begin with. Pillow knows many more, one of
+# which (EPS) starts another program; a file is read as what it is, whatever its name.
+_BEGINNINGS: tuple[tuple[bytes, str], ...] = (
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"BM", "BMP"),
+    (b"II*\x00", "TIFF"),
+    (b"MM\x00*", "TIFF"),
+    (b"II+\x00", "TIFF"),
+    (b"\x00\x00\x00\x0cjP  ", "JPEG2000"),
+    (b"\xff\x4f\xff\x51", "JPEG2000"),
+    *((b"P%d" % kind, "PPM") for kind in range(1, 7)),
+    (b"Pf", "PPM"),
+)
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "JPEG2000", "PPM", "WEBP", "AVIF")
 SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff",
-    ".ppm", ".pgm", ".pbm", ".pnm",
+    ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".jp2", ".j2k", ".jpx",
+    *[".avif"] * AvifImagePlugin.SUPPORTED,
 )  # fmt: skip
-_SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L")
+# Endings of images that are not read; a folder's are counted, so that their owner hears of them.
+UNREAD_SUFFIXES = (
+    ".ai", ".arw", ".cr2", ".cr3", ".cur", ".dcm", ".dds", ".dng", ".eps", ".exr", ".hdr", ".heic",
+    ".heif", ".ico", ".icns", ".jxl", ".nef", ".npy", ".npz", ".orf", ".pcx", ".pdf", ".ps", ".psd",
+    ".raw", ".rgb", ".rw2", ".sgi", ".svg", ".tga", ".xcf",
+    *[".avif"] * (not AvifImagePlugin.SUPPORTED),
+)  # fmt: skip
+
+_BYTES_PER_PIXEL = 4  # of a file that is not packed, such as a TIFF of 8-bit RGBA
+_INTEGER_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+_DEPTHS = (8, 10, 12, 14, 16, 24, 31)
+
+
+class DamagedImage(UsageError):
+    """A file that should be an image cannot be decoded."""
+
+
+class White(NamedTuple):
+    """The value that becomes 255 in images of more than 8 bits a channel.
+
+    Attributes:
+      integer: in images of 16-bit or 32-bit integers.
+      real: in images of floating-point numbers.
+    """
+
+    integer: float = 65535.0
+    real: float = 1.0
+
+
+WHITE = White()
+
+
+class Peak(NamedTuple):
+    """The largest value in an image of more than 8 bits a channel.
+
+    Attributes:
+      kind: integer | real | color: 16-bit color, of which Pillow keeps the upper 8 bits.
+      value: the largest one in any pixel.
+    """
+
+    kind: str
+    value: float
+
+
+def format_of(head: bytes) -> str:
+    """Return the format of a file by its first bytes, a name in `FORMATS`; '' for any other."""
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head[4:12] in (b"ftypavif", b"ftypavis", b"ftypmif1") and AvifImagePlugin.SUPPORTED:
+        return "AVIF"
+    return next((name for start, name in _BEGINNINGS if head.startswith(start)), "")
 
 
 def open_image(file: str | os.PathLike | IO[bytes] | io.BytesIO) -> Image.Image:
@@ -31,49 +98,228 @@ def open_image(file: str | os.PathLike | IO[bytes] | io.BytesIO) -> Image.Image:
     return Image.open(file, formats=FORMATS)
 
 
-def decode(data: bytes, name: str, size: int, channels: int) -> UInt8[np.ndarray, "height width c"]:
-    """Decodes a file's bytes.
+def max_bytes(max_megapixels: int) -> int:
+    """Return the size in bytes of the largest file that is read."""
+    return max_megapixels * 10**6 * _BYTES_PER_PIXEL
+
+
+def decode(
+    data: bytes,
+    name: str,
+    size: int,
+    channels: int,
+    *,
+    white: White = WHITE,
+    max_megapixels: int = MAX_MEGAPIXELS,
+    exact: bool = False,
+) -> UInt8[np.ndarray, "height width c"]:
+    """Decode the bytes of an image file.
 
     Args:
-      data: the file: PNG, JPEG, WebP, GIF (its first frame) or BMP, of any mode and size.
+      data: a file of one of the `FORMATS`, of any mode and size. Of an animation the first frame
+        is read.
       name: what to call the file in an error.
       size: side in pixels of the result, see `fit`; 0 keeps the image's own size.
       channels: 1 or 3.
+      white: the value that becomes 255 where a channel has more than 8 bits.
+      max_megapixels: an image with more pixels is refused before it is decoded.
+      exact: refuse an image of another size or mode rather than crop, resize or convert it.
 
     Raises:
-      UsageError: if the file is truncated, damaged or no image.
+      DamagedImage: if the file is truncated, damaged or not an image.
+      UsageError: if the image is too large, or not exactly of the size and mode.
+    """
+    image = load(data, name, max_megapixels)
+    if exact:
+        _check_exact(image, name, size, channels)
+    return convert(image, name, size, channels, white)
+
+
+def convert(
+    image: Image.Image, name: str, size: int, channels: int, white: White
+) -> UInt8[np.ndarray, "height width c"]:
+    """Call `fit`.
+
+    Raises:
+      DamagedImage: if the mode of the image cannot be converted.
     """
     try:
-        image = open_image(io.BytesIO(data))
-        image.load()
-        return fit(image, size, channels)
-    except Exception as error:  # a damaged file can make a decoder raise anything
-        raise UsageError(
-            f"config.dataset.name: {name}: truncated or damaged image ({first_line(error)}); "
-            "repair or remove it"
-        ) from error
+        return fit(image, size, channels, white)
+    except Exception as error:  # Pillow raises ValueError, OSError and others for odd modes
+        why = f"cannot be converted from mode {image.mode}: {first_line(error)}"
+        raise damaged(name, why) from error
 
 
-def fit(image: Image.Image, size: int, channels: int) -> UInt8[np.ndarray, "height width c"]:
-    """Upright, gray or RGB over white, cropped to the centre square and resized (Lanczos).
+def load(data: bytes, name: str, max_megapixels: int = MAX_MEGAPIXELS) -> Image.Image:
+    """Decode the bytes of an image file into a Pillow image of its own size and mode.
 
     Args:
-      image: any mode; 16-bit gray keeps its high byte.
-      size: side in pixels of the result; 0 keeps the image's own height and width.
-      channels: 1 or 3.
+      data: the file.
+      name: what to call the file in an error.
+      max_megapixels: an image with more pixels is refused before it is decoded.
+
+    Raises:
+      DamagedImage: if the file is truncated, damaged or not an image.
+      UsageError: if the image is too large.
     """
-    image = _flatten(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB")
+    kind = format_of(data[:16])
+    if not kind:
+        raise damaged(name, "it is not a file of any format that is read")
+    try:
+        image = Image.open(io.BytesIO(data), formats=(kind,))
+        width, height = image.size
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_large(name, "hundreds of megapixels", max_megapixels) from error
+    except UnidentifiedImageError as error:  # which would print the object that holds the bytes
+        raise damaged(name, f"no readable {kind} header") from error
+    except Exception as error:  # a damaged file can make a decoder raise anything
+        raise damaged(name, first_line(error)) from error
+    if width * height > max_megapixels * 1e6:
+        raise _too_large(name, f"{width}x{height} pixels", max_megapixels)
+    try:
+        image.load()
+    except Exception as error:
+        raise damaged(name, first_line(error)) from error
+    return image
+
+
+def peak(data: bytes) -> Peak | None:
+    """Return the largest value of an image of more than 8 bits a channel; None for any other.
+
+    An image that cannot be decoded has none: the error is raised when the image is used.
+    """
+    if not may_be_deep(data[:64]):
+        return None
+    try:
+        image = load(data, "")
+    except UsageError:
+        return None
+    if image.mode in _INTEGER_MODES:
+        return Peak("integer", float(np.asarray(image).max()))
+    if image.mode == "F":
+        return Peak("real", float(np.nanmax(np.asarray(image))))
+    if data[24:25] == b"\x10" and image.format == "PNG":
+        highest = max(high for _, high in np.atleast_2d(image.convert("RGB").getextrema()))
+        return Peak("color", highest * 256.0 + 255)
+    return None
+
+
+def may_be_deep(head: bytes) -> bool:
+    """Tell by its first bytes whether a file may have more than 8 bits a channel."""
+    kind = format_of(head)
+    # A PGM of more than 8 bits names its own white, to which Pillow scales it.
+    return kind in ("TIFF", "JPEG2000") or head[24:25] == b"\x10" or head.startswith(b"Pf")
+
+
+def white_of(peaks: list[Peak]) -> White:
+    """Return the white of a set of images: its values tell how many bits its files use.
+
+    Many cameras and microscopes store 10, 12 or 14 bits in files of 16, which would look black.
+
+    Args:
+      peaks: those of the set's images that have one.
+    """
+    integer = max((each.value for each in peaks if each.kind == "integer"), default=65535.0)
+    real = max((each.value for each in peaks if each.kind == "real"), default=1.0)
+    return White(_full_scale(integer), 1.0 if real <= 1 else _full_scale(real))
+
+
+def fit(
+    image: Image.Image, size: int, channels: int, white: White = WHITE
+) -> UInt8[np.ndarray, "height width c"]:
+    """Turn an image upright, lay it on white, make it gray or RGB, crop and resize it.
+
+    Args:
+      image: of any mode.
+      size: side in pixels of the result: the center square is resized by Lanczos's filter. 0 keeps
+        the image's own height and width.
+      channels: 1 or 3.
+      white: the value that becomes 255 where a channel has more than 8 bits.
+    """
+    image = _to_eight_bits(ImageOps.exif_transpose(image), white)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    if image.mode == "LAB":  # which Pillow converts to RGB by a color profile alone
+        raise ValueError("save it as RGB")
+    image = image.convert("L" if channels == 1 else "RGB")
     if size:
         image = ImageOps.fit(image, (size, size), method=Image.Resampling.LANCZOS)
     pixels = np.asarray(image)
     return pixels[..., None] if channels == 1 else pixels
 
 
-def _flatten(image: Image.Image) -> Image.Image:
-    """To 8 bits a channel, and what is transparent to white."""
-    if image.mode in _SIXTEEN_BIT:
-        return Image.fromarray((np.asarray(image).astype(np.int64) >> 8).astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image
+def describe(image: Image.Image) -> tuple[str, str, str]:
+    """Return the format, the size and the mode of an image, as "PNG", "640x480" and "RGB"."""
+    return image.format or "", f"{image.width}x{image.height}", image.mode
+
+
+def damaged(name: str, why: str) -> DamagedImage:
+    """Return the error for a file that cannot be decoded."""
+    return DamagedImage(
+        f"config.dataset.name: {name}: truncated or damaged image ({why}); repair or remove it"
+    )
+
+
+def unreadable(name: str, error: Exception) -> DamagedImage:
+    """Return the error for a file of which the bytes cannot be read."""
+    return DamagedImage(f"config.dataset.name: {name} cannot be read ({first_line(error)})")
+
+
+def with_remedy(error: DamagedImage) -> DamagedImage:
+    """Return the error for an image of a run's own data, with what a run that has begun can do."""
+    return DamagedImage(
+        f"{error}, or give --config.dataset.damaged=replace, which shows the next image in its "
+        "place and is the way on for a run that has begun"
+    )
+
+
+def several(errors: list[DamagedImage], count: int) -> DamagedImage:
+    """Return one error for several damaged images of so many."""
+    more = len(errors) - 1
+    return DamagedImage(
+        f"{errors[0]}; so are {more} more of {count} images: --mode=check lists them"
+    )
+
+
+def too_many_bytes(name: str, max_megapixels: int) -> UsageError:
+    """Return the error for a file that is too large to be read."""
+    size = f"more than {max_bytes(max_megapixels) // 10**6} MB"
+    return _too_large(name, size, max_megapixels)
+
+
+def _too_large(name: str, size: str, max_megapixels: int) -> UsageError:
+    return UsageError(
+        f"config.dataset.name: {name}: the image is too large ({size}); "
+        f"config.dataset.max_megapixels={max_megapixels} takes {max_megapixels} megapixels and "
+        f"{max_bytes(max_megapixels) // 10**6} MB; raise it, or make the image smaller"
+    )
+
+
+def _check_exact(image: Image.Image, name: str, size: int, channels: int) -> None:
+    width, height = ImageOps.exif_transpose(image).size
+    mode = "L" if channels == 1 else "RGB"
+    if (width, height, image.mode) != (size, size, mode):
+        words = {"L": "gray", "RGB": "RGB"}
+        found = words.get(image.mode, f"of mode {image.mode}")
+        raise UsageError(
+            f"config.dataset.name: {name}: is {width}x{height} {found}, and the run takes "
+            f"{size}x{size} {words[mode]}; --fit crops, resizes and converts it"
+        )
+
+
+def _full_scale(value: float) -> float:
+    return float(next((2**bits - 1 for bits in _DEPTHS if value < 2**bits), value))
+
+
+def _to_eight_bits(image: Image.Image, white: White) -> Image.Image:
+    if image.mode not in (*_INTEGER_MODES, "F"):
+        return image
+    values = np.asarray(image).astype(np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError("a pixel is not finite")
+    if image.mode == "F":
+        scaled = np.round(values * (255 / white.real))
+    else:  # of 16 bits these are the upper 8
+        scaled = np.floor(values * (256 / (white.integer + 1)))
+    return Image.fromarray(np.clip(scaled, 0, 255).astype(np.uint8))

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import logging
 import pathlib
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
@@ -14,9 +15,12 @@ from gan_jax.data import toys
 from gan_jax.data.folder import Folder
 from gan_jax.data.stacked import StackedMnist
 from gan_jax.data.tfds import Tfds
-from gan_jax.errors import UsageError
+from gan_jax.errors import UsageError, printable
 
 Example = dict[str, np.ndarray]
+
+_LOGGER = logging.getLogger(__name__)
+_MOST_LISTED = 20  # classes in the line that says what a source holds
 
 
 @runtime_checkable
@@ -40,7 +44,7 @@ class Source(Protocol):
         ...
 
     def fingerprint(self) -> str:
-        """A hash that changes when the examples do, or their order."""
+        """Return a hash of all that decides the examples, their labels and their order."""
         ...
 
 
@@ -84,14 +88,66 @@ def open_source(dataset: Dataset) -> Source:
     """
     kind, _, rest = dataset.name.partition(":")
     if kind == "tfds" and rest:
-        return Tfds(rest, dataset.split, dataset.data_dir, dataset.image_size, dataset.channels)
+        return Tfds(
+            rest,
+            dataset.split,
+            dataset.data_dir,
+            dataset.image_size,
+            dataset.channels,
+            damaged=dataset.damaged,
+            max_megapixels=dataset.max_megapixels,
+        )
     if kind == "folder" and rest:
-        return Folder(rest, dataset.image_size, dataset.channels)
+        return Folder(
+            rest,
+            dataset.image_size,
+            dataset.channels,
+            split=dataset.split,
+            labels=dataset.labels,
+            damaged=dataset.damaged,
+            max_megapixels=dataset.max_megapixels,
+        )
     if dataset.name in SOURCES:
         return SOURCES[dataset.name](dataset)
     names = (*SOURCES, "tfds:NAME", "folder:PATH")
     hint = nearest(dataset.name, (*names, "tfds:mnist", "tfds:cifar10"))
     raise UsageError(f"config.dataset.name={dataset.name!r}: takes {' | '.join(names)}{hint}")
+
+
+def announce(source: Source, name: str) -> None:
+    """Log a line that says what a source holds, and what its owner may not have meant.
+
+    Args:
+      source: the data.
+      name: as config.dataset.name.
+    """
+    _LOGGER.info("%s", describe(source, name))
+    if isinstance(source, Folder):
+        for warning in source.warnings():
+            _LOGGER.warning("%s", printable(f"{name}: {warning}"))
+
+
+def describe(source: Source, name: str) -> str:
+    """Return one line that says what a source holds.
+
+    Args:
+      source: the data.
+      name: as config.dataset.name.
+    """
+    kind = "images" if len(source.shape) == 3 else "points"
+    line = f"{name}: {len(source):,} {kind}"
+    if source.classes:
+        line += f" of {source.num_classes:,} classes"
+        if isinstance(source, (Arrays, Folder)):
+            counts = np.bincount(source.labels, minlength=source.num_classes)
+            listed = [f"{c} {n:,}" for c, n in zip(source.classes, counts, strict=True)]
+            more = [*listed[:_MOST_LISTED], "..."] if len(listed) > _MOST_LISTED + 1 else listed
+            line += f" ({', '.join(more)})"
+    if isinstance(source, Folder):
+        line += f"; {source.layout.structure}"
+        if out := source.layout.left_out:
+            line += "; left out: " + ", ".join(f"{n:,} {why}" for why, n in out.items())
+    return printable(line)
 
 
 def _digits(dataset: Dataset) -> Arrays:

@@ -2,12 +2,16 @@
 
 import functools
 import hashlib
+import logging
+import pathlib
 
 import numpy as np
 from jaxtyping import Int
 
-from gan_jax.config import nearest
-from gan_jax.data import images
+from gan_jax.config import MAX_MEGAPIXELS, nearest
+from gan_jax.data import contents, images
+from gan_jax.data.files import Directory
+from gan_jax.data.images import DamagedImage
 from gan_jax.errors import UsageError, first_line
 
 
@@ -20,13 +24,26 @@ class Tfds:
       data_dir: where it was prepared; empty for TFDS's default.
       image_size: side in pixels to crop and resize to; 0 keeps the data set's own.
       channels: 1 or 3; 0 keeps the data set's own.
+      damaged: refuse | replace an image that cannot be decoded, see `config.Dataset`.
+      max_megapixels: an image with more is refused.
 
     Raises:
       UsageError: if TFDS has no such set or split, it has no images, it is not prepared, or its
         images differ in size and no `image_size` is given.
     """
 
-    def __init__(self, name: str, split: str, data_dir: str, image_size: int, channels: int):
+    def __init__(
+        self,
+        name: str,
+        split: str,
+        data_dir: str,
+        image_size: int,
+        channels: int,
+        *,
+        damaged: str = "refuse",
+        max_megapixels: int = MAX_MEGAPIXELS,
+    ):
+        self._damaged, self._max_megapixels = damaged, max_megapixels
         self.name, self.split, self.data_dir = name, split, data_dir
         self.image_key, self.label_key, self.classes = _keys(self._builder)
         self.num_classes = len(self.classes)
@@ -52,22 +69,74 @@ class Tfds:
         labels = np.zeros(len(indices), np.int32)
         records = self._records.__getitems__([int(index) for index in indices])
         for row, (index, record) in enumerate(zip(indices, records, strict=True)):
-            name = f"{self.name} {self.split} example {index}"
-            pixels[row] = images.decode(
-                record[self.image_key], name, self.image_size, self.channels
-            )
-            if self.label_key:
-                labels[row] = record[self.label_key]
+            try:
+                pixels[row], labels[row] = self._decode(int(index), record)
+            except DamagedImage as error:
+                if self._damaged != "replace":
+                    raise images.with_remedy(error) from error
+                pixels[row], labels[row] = self._after(int(index), error)
         return {"image": pixels, "label": labels}
 
+    def inspect(self, index: int) -> tuple[tuple[str, str, str], np.ndarray]:
+        """As `Folder.inspect`."""
+        record = self._records[index]
+        title, white = self.title(index), images.WHITE
+        image = images.load(record[self.image_key], title, self._max_megapixels)
+        stored = images.describe(image)
+        return stored, images.convert(image, title, self.image_size, self.channels, white)
+
+    def title(self, index: int) -> str:
+        """Return what to call an example."""
+        return f"{self.name} {self.split} example {index}"
+
     def fingerprint(self) -> str:
-        """Of the data set's name and version, the split and its length."""
-        text = f"{self._builder.info.full_name} {self.split} {len(self)}"
-        return hashlib.sha256(text.encode()).hexdigest()
+        """Return a hash of the split's files, of which examples it takes, and how it reads them."""
+        info = self._builder.info
+        text = f"{info.full_name} {self.split} {len(self)} {self.shape} {self.image_size} "
+        text += f"{self.image_key} {self.label_key} {self.classes}\n"
+        return hashlib.sha256(text.encode() + self._hashes.tobytes()).hexdigest()
 
     def __getstate__(self) -> dict:
         """Open files stay behind: a worker process opens its own."""
         return {key: value for key, value in vars(self).items() if key not in _HANDLES}
+
+    def _decode(self, index: int, record: dict) -> tuple[np.ndarray, int]:
+        """Return the pixels and the label of an example."""
+        pixels = images.decode(
+            record[self.image_key],
+            self.title(index),
+            self.image_size,
+            self.channels,
+            max_megapixels=self._max_megapixels,
+        )
+        return pixels, record[self.label_key] if self.label_key else 0
+
+    def _after(self, index: int, error: DamagedImage) -> tuple[np.ndarray, int]:
+        """Return the first example after one that is damaged."""
+        for offset in range(1, len(self)):
+            place = (index + offset) % len(self)
+            try:
+                found = self._decode(place, self._records[place])
+            except DamagedImage:
+                continue
+            _LOGGER.warning("%s is damaged: example %d is shown in its place", self.title(index),
+                            place)  # fmt: skip
+            return found
+        raise error
+
+    @functools.cached_property
+    def _hashes(self) -> np.ndarray:
+        """The SHA-256 of each of the split's files."""
+        directory = Directory(pathlib.Path(self._builder.data_path))
+        listing = directory.list()
+        wanted = set(self._builder.info.splits[self.split].filenames)
+        kept = [place for place, name in enumerate(listing.names) if name in wanted]
+        some = listing._replace(
+            names=[listing.names[place] for place in kept],
+            sizes=listing.sizes[kept],
+            stamps=listing.stamps[kept],
+        )
+        return contents.read(directory, some, _WHOLE).hashes
 
     @functools.cached_property
     def _builder(self):
@@ -94,6 +163,8 @@ class Tfds:
             ) from error
 
 
+_LOGGER = logging.getLogger(__name__)
+_WHOLE = 2**63  # bytes of a file that are hashed: all of them
 _HANDLES = ("_builder", "_records")
 
 

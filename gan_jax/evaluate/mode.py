@@ -11,7 +11,7 @@ import jax
 from gan_jax import checkpoint, parallel, prng, workdir
 from gan_jax.config import Config
 from gan_jax.data.folder import Folder
-from gan_jax.data.sources import Source, open_source
+from gan_jax.data.sources import Source, announce, open_source
 from gan_jax.errors import UsageError
 from gan_jax.evaluate import rows, subjects
 from gan_jax.evaluate.evaluator import Evaluator
@@ -42,6 +42,7 @@ def evaluate(config: Config | None, path: str, which: str, images: str) -> None:
         scored = [{"step": 0, "checkpoint": images} | _score_images(images, evaluator, source)]
     else:
         scored = _score_run(which, config, directory, evaluator, source)
+    announce(source, config.dataset.name)
     of_run = (directory / "config.json").exists()
     for row in scored:
         if of_run:

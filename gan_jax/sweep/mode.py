@@ -23,6 +23,7 @@ from typing import Any
 
 from gan_jax import workdir
 from gan_jax.config import Config, as_dict, differences
+from gan_jax.data.sources import announce
 from gan_jax.errors import (
     Diverged,
     Gone,
@@ -89,6 +90,7 @@ def sweep(
         raise UsageError(
             f"--workdir={directory}: cannot be written ({error.strerror}); name another directory"
         ) from error
+    announce(program.source, config.dataset.name)
     with StopSignals() as signals, workdir.writing(directory), study:
         _agree(study, search, config)
         command = functools.partial(_command, experiment, original)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax.data.images import decode, fit
+from gan_jax.data import images
+from gan_jax.data.images import Peak, White, decode, fit
 from gan_jax.errors import UsageError
 
 
@@ -19,7 +20,10 @@ def gradient(mode="RGB", size=(12, 8)):
     return Image.fromarray(values).convert(mode)
 
 
-@pytest.mark.parametrize("format_name", ["PNG", "JPEG", "WebP", "GIF", "BMP"])
+LOSSLESS = ("PNG", "BMP", "TIFF", "PPM", "JPEG2000")
+
+
+@pytest.mark.parametrize("format_name", [*LOSSLESS, "JPEG", "WebP", "GIF", "AVIF"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_format_and_channel_count(format_name, channels):
     options = {"lossless": True} if format_name == "WebP" else {}
@@ -27,9 +31,7 @@ def test_every_format_and_channel_count(format_name, channels):
     assert pixels.shape == (8, 12, channels)
     assert pixels.dtype == np.uint8
     expected = np.asarray(gradient("L"))[..., None]
-    assert np.abs(pixels.astype(int) - expected).max() <= (
-        0 if format_name in ("PNG", "BMP") else 6
-    )
+    assert np.abs(pixels.astype(int) - expected).max() <= (0 if format_name in LOSSLESS else 6)
 
 
 def test_transparency_becomes_white():
@@ -48,6 +50,11 @@ def test_a_palette_is_looked_up_and_its_transparent_entry_is_white():
     assert decode(encoded(image, "PNG"), "x", 0, 3).tolist() == [[[255, 0, 0], [0, 0, 255]]]
     shown = decode(encoded(image, "PNG", transparency=0), "x", 0, 3)
     assert shown.tolist() == [[[255, 255, 255], [0, 0, 255]]]
+
+
+def test_a_mode_that_cannot_be_converted_is_refused():
+    with pytest.raises(UsageError, match="cannot be converted from mode LAB: save it as RGB"):
+        decode(encoded(Image.new("LAB", (2, 2)), "TIFF"), "x", 0, 3)
 
 
 def test_sixteen_bits_keep_their_high_byte():
@@ -93,6 +100,95 @@ def test_a_truncated_file_is_refused_by_name(format_name):
     for length in (len(data) // 2, 10, 0):
         with pytest.raises(UsageError, match=r"cats/7\.png: truncated or damaged"):
             decode(data[:length], "cats/7.png", 8, 3)
+
+
+@pytest.mark.parametrize("format_name", ["EPS", "TGA", "PCX", "DDS", "ICO", "SGI", "PDF"])
+def test_other_formats_are_refused_whatever_their_name(format_name, tmp_path, monkeypatch):
+    """Pillow would start Ghostscript to read an EPS; a program of that name shows if it does."""
+    ghostscript = tmp_path / "gs"
+    ghostscript.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
+    ghostscript.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    data = encoded(gradient(size=(64, 64)), format_name)
+    with pytest.raises(UsageError, match=r"x\.png: truncated or damaged image"):
+        decode(data, "x.png", 8, 3)
+    with pytest.raises(OSError, match="cannot identify"):
+        images.open_image(io.BytesIO(data))
+    assert not (tmp_path / "started").exists()
+
+
+@pytest.mark.parametrize(("bits", "white"), [(8, 255), (10, 1023), (12, 4095), (16, 65535)])
+@pytest.mark.parametrize("format_name", ["PNG", "TIFF"])
+def test_gray_of_more_than_8_bits_is_scaled_by_the_bits_it_uses(bits, white, format_name):
+    values = np.array([[0, white // 2, white]], np.uint16)
+    data = encoded(Image.fromarray(values), format_name)
+    assert images.peak(data) == Peak("integer", white)
+    found = images.white_of([images.peak(data), Peak("integer", 1.0)])
+    assert found == White(integer=white)
+    assert decode(data, "x", 0, 1, white=found)[0, :, 0].tolist() == [0, 127, 255]
+
+
+def test_floating_point_is_read_from_0_to_1_or_by_the_bits_it_uses():
+    data = encoded(Image.fromarray(np.float32([[0, 0.5, 1]])), "TIFF")
+    assert decode(data, "x", 0, 1)[0, :, 0].tolist() == [0, 128, 255]
+    data = encoded(Image.fromarray(np.float32([[-3, 51, 255]])), "TIFF")
+    found = images.white_of([images.peak(data)])
+    assert decode(data, "x", 0, 1, white=found)[0, :, 0].tolist() == [0, 51, 255]
+    data = encoded(Image.fromarray(np.float32([[np.nan, 0.5]])), "TIFF")
+    with pytest.raises(UsageError, match="a pixel is not finite"):
+        decode(data, "x", 0, 1)
+
+
+def test_images_of_8_bits_have_no_peak():
+    for name in ("PNG", "TIFF", "JPEG", "GIF"):
+        assert images.peak(encoded(gradient(), name)) is None
+    assert images.peak(encoded(gradient(), "PNG")[:30]) is None
+
+
+def png_of(width, height):
+    """A PNG of a few bytes that claims to be so large."""
+    import struct
+    import zlib
+
+    def chunk(kind, data):
+        crc = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + crc
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("side", [8_200, 9_400, 12_000, 60_000])
+def test_an_image_of_too_many_pixels_is_refused_and_not_called_damaged(side):
+    with pytest.raises(UsageError) as refusal:
+        decode(png_of(side, side), "x.png", 8, 3)
+    said = str(refusal.value)
+    assert "x.png: the image is too large" in said
+    assert "config.dataset.max_megapixels=64 takes 64 megapixels" in said
+    assert not isinstance(refusal.value, images.DamagedImage)
+
+
+def test_photos_of_common_cameras_pass_the_limit():
+    data = encoded(Image.new("L", (9504, 6336), 7), "PNG")  # 60 megapixels
+    assert decode(data, "x", 4, 1).max() == 7
+
+
+@pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"P6\n"])
+def test_no_message_shows_an_object_of_python(data):
+    with pytest.raises(UsageError) as refusal:
+        decode(data, "x.png", 8, 3)
+    assert "object at 0x" not in str(refusal.value)
+
+
+def test_exact_refuses_what_would_be_changed():
+    assert decode(encoded(gradient(size=(8, 8)), "PNG"), "x", 8, 3, exact=True).shape == (8, 8, 3)
+    for image, said in (
+        (gradient(size=(9, 8)), "is 9x8 RGB, and the run takes 8x8 RGB"),
+        (gradient("L", size=(8, 8)), "is 8x8 gray, and the run takes 8x8 RGB"),
+        (gradient("RGBA", size=(8, 8)), "is 8x8 of mode RGBA, and"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            decode(encoded(image, "PNG"), "x", 8, 3, exact=True)
 
 
 def test_a_text_file_is_refused_by_name():

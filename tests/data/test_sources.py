@@ -11,7 +11,7 @@ from gan_jax.config import Dataset
 from gan_jax.data import toys
 from gan_jax.data.feed import read_all
 from gan_jax.data.folder import Folder
-from gan_jax.data.sources import open_source
+from gan_jax.data.sources import announce, open_source
 from gan_jax.errors import UsageError
 
 
@@ -60,7 +60,7 @@ def test_digits_in_another_size_and_in_colour():
 def test_a_folder_or_zip_gives_images_and_classes(pets, make):
     source = open_source(Dataset(name=f"folder:{make(pets)}", image_size=4, channels=1))
     assert [name.split("/")[-1] for name in source.names] == ["2.JPG", "1.webp", "1.png"]
-    assert source.classes == ["cats", "dogs"]
+    assert source.classes == ("cats", "dogs")
     assert source.num_classes == 2
     everything = read_all(source)
     assert everything["label"].tolist() == [0, 0, 1]
@@ -68,11 +68,17 @@ def test_a_folder_or_zip_gives_images_and_classes(pets, make):
     assert np.abs(everything["image"][:, 0, 0, 0] - np.array([200.0, 100, 10])).max() <= 2
 
 
-def test_images_beside_sub_folders_have_no_classes(pets):
+def test_the_start_says_what_a_folder_holds(pets, caplog):
     save(pets, "stray.png", 0)
-    source = Folder(str(pets), 4, 3)
-    assert source.num_classes == 0
-    assert set(read_all(source)["label"]) == {0}
+    with caplog.at_level("INFO", "gan_jax"):
+        dataset = Dataset(name=f"folder:{pets}", image_size=4)
+        announce(open_source(dataset), dataset.name)
+    line, warning = (record.getMessage() for record in caplog.records)
+    assert line == (
+        f"folder:{pets}: 3 images of 2 classes (cats 2, dogs 1); classes by folders; left out: "
+        "1 .txt files, 1 images beside the folders of classes, 2 hidden"
+    )
+    assert warning.endswith(": stray.png lies beside the folders of classes and is left out")
 
 
 @pytest.mark.parametrize("kind", ["directory", "zip"])
@@ -147,7 +153,7 @@ def test_a_fingerprint_changes_with_the_files(pets):
 
     first = of(pets)
     assert of(pets) == first == of(zipped(pets))
-    save(pets, "dogs/2.png", 10)
+    save(pets, "dogs/2.png", 20)
     second = of(pets)
     (pets / "dogs" / "2.png").rename(pets / "dogs" / "0.png")
     assert len({first, second, of(pets)}) == 3

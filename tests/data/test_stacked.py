@@ -18,7 +18,8 @@ class Digits(Arrays):
     def __init__(self, *arguments):
         self.arguments, self.readings = arguments, 0
         images = np.arange(7 * 28 * 28).reshape(7, 28, 28, 1) % 251 + 1
-        super().__init__(images.astype(np.uint8), np.array([5, 0, 4, 1, 9, 2, 1], np.int32), 10)
+        labels = np.array([5, 0, 4, 1, 9, 2, 1], np.int32)
+        super().__init__(images.astype(np.uint8), labels, tuple("0123456789"))
 
     def read(self, indices):
         self.readings += 1
