@@ -3,6 +3,7 @@
 import io
 import os
 import pathlib
+import posixpath
 import stat
 import threading
 import zipfile
@@ -148,9 +149,9 @@ class Archive:
             if self._zip is None:
                 try:
                     archive = zipfile.ZipFile(self.path)
-                    # Some tools of Windows write "\".
+                    # Some tools write "\\", a "/" in front, or "./".
                     self._members = {
-                        item.filename.replace("\\", "/").lstrip("/"): item
+                        posixpath.normpath(item.filename.replace("\\", "/")).lstrip("/"): item
                         for item in archive.infolist()
                         if not item.is_dir()
                     }

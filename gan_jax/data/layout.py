@@ -1,7 +1,7 @@
 """Finds out how a folder of images is meant: its splits, its classes, and what is left out."""
 
 import json
-import pathlib
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -108,7 +108,7 @@ def _images(files: list[str]) -> tuple[list[str], Counter]:
     """Return those files that are images by their endings, and count the others by theirs."""
     images, left_out = [], Counter()
     for name in files:
-        suffix = pathlib.PurePosixPath(name).suffix.lower()
+        suffix = os.path.splitext(name)[1].lower()
         if suffix in SUFFIXES:
             images.append(name)
         elif suffix in UNREAD_SUFFIXES:
