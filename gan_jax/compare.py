@@ -7,6 +7,7 @@ SMALL_METRIC counts as that much, and so does an array whose root mean square is
 Whole numbers have no rounding and must be equal.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -42,7 +43,7 @@ def metrics(recorded: Row, here: Row, tolerance: float) -> list[str]:
     """The names of the numbers in both rows that do not agree; a tolerance of 0: are not equal."""
 
     def agree(a: Any, b: float) -> bool:
-        if not tolerance or not isinstance(a, int | float):
+        if not tolerance or not isinstance(a, int | float) or not math.isfinite(a):
             return a == b
         return abs(a - b) <= tolerance * max(abs(a), abs(b), SMALL_METRIC)
 

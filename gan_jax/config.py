@@ -6,6 +6,8 @@ generator updates; `batch_size` counts real images per discriminator update over
 
 import dataclasses
 import difflib
+import hashlib
+import json
 import math
 import textwrap
 import types
@@ -17,6 +19,13 @@ from gan_jax.errors import UsageError
 
 T = TypeVar("T")
 MAX_MEGAPIXELS = 64
+
+# Of a saved config. It rises when what an older file says has come to mean something else. A
+# setting that is only added needs no new version: files that lack it have its default.
+SCHEMA_VERSION = 1
+# Float32 holds numbers up to the first; below the second processors take them for 0; from the third
+# on they round to 1.
+_LARGEST, _SMALLEST, _NEARLY_ONE = 2.0**128 - 2.0**104, 2.0**-126, 1 - 2.0**-25
 
 
 def setting(
@@ -108,6 +117,7 @@ class Dataset:
         1024,
         "a data set of at most this many MB stays on the device as uint8; a larger one is streamed",
         at_least=0,
+        below=2**31,
         resumable=True,
     )
     workers: int = setting(
@@ -194,7 +204,10 @@ class MLPDiscriminator(MLP):
     """An MLP that may look at several samples at once."""
 
     minibatch_std: int = setting(
-        0, "examples over which a feature 'standard deviation' is taken; 0: none", at_least=0
+        0,
+        "examples over which a feature 'standard deviation' is taken; 0: none",
+        at_least=0,
+        below=2**24,
     )
 
 
@@ -239,10 +252,16 @@ class ResNetGenerator(Network):
     initializer: str = setting("glorot_uniform", "weights at the start", choices=INITIALIZERS)
     spectral_norm: bool = setting(False, "divide each weight by its largest singular value")
     attention: int = setting(
-        0, "side of the map, the first such, that self-attention acts on; 0: none", at_least=0
+        0,
+        "side of the map, the first such, that self-attention acts on; 0: none",
+        at_least=0,
+        below=8193,
     )
     shared_dim: int = setting(
-        0, "numbers in a class embedding that all BatchNorms share; 0: each has its own", at_least=0
+        0,
+        "numbers in a class embedding that all BatchNorms share; 0: each has its own",
+        at_least=0,
+        below=2**20,
     )
     hierarchical: bool = setting(
         False, "each block's BatchNorms see their own part of z (needs shared_dim)"
@@ -262,7 +281,10 @@ class ResNetDiscriminator(Network):
     initializer: str = setting("glorot_uniform", "weights at the start", choices=INITIALIZERS)
     spectral_norm: bool = setting(False, "divide each weight by its largest singular value")
     attention: int = setting(
-        0, "side of the map, the first such, that self-attention acts on; 0: none", at_least=0
+        0,
+        "side of the map, the first such, that self-attention acts on; 0: none",
+        at_least=0,
+        below=8193,
     )
     pool: str = setting("sum", "over the last map", choices=("sum", "mean"))
     head_bias: bool = setting(True, "whether the last, linear unit has a bias")
@@ -281,7 +303,7 @@ class R3GAN(Network):
         below=2**16,
     )
     blocks: int = setting(2, "residual blocks in a stage", at_least=1, below=1001)
-    group_size: int = setting(16, "channels that a 3x3 convolution mixes", at_least=1)
+    group_size: int = setting(16, "channels that a 3x3 convolution mixes", at_least=1, below=2**16)
     remat: bool = setting(False, "compute blocks again for the gradient: less memory, more time")
 
 
@@ -296,7 +318,9 @@ class Penalty:
         "lecam: w E relu(D(real) - D_fake)^2 + w E relu(D_real - D(fake))^2",
     )
     weight: float = setting(10.0, "w", at_least=0, traced=True)
-    every: int = setting(1, "steps from one use to the next, times which w is taken", at_least=1)
+    every: int = setting(
+        1, "steps from one use to the next, times which w is taken", at_least=1, below=2**31
+    )
     clip: float = setting(
         0.0, "after each of its updates D's parameters are clipped to +- this; 0: not", at_least=0
     )
@@ -311,9 +335,12 @@ class Schedule:
         "constant: none moves | linear | cosine: half a period",
         choices=("constant", "linear", "cosine"),
     )
-    begin: int = setting(0, "the step that they move from", at_least=0)
+    begin: int = setting(0, "the step that they move from", at_least=0, below=2**31)
     steps: int = setting(
-        0, "steps until they rest; 0: to the end of the run, whose length is then fixed", at_least=0
+        0,
+        "steps until they rest; 0: to the end of the run, whose length is then fixed",
+        at_least=0,
+        below=2**31,
     )
     learning_rate: float = setting(1.0, "both learning rates at the end, as a factor", at_least=0)
     b2: float = setting(
@@ -329,8 +356,8 @@ class Boost:
     d_steps: int = setting(
         0, "discriminator updates of such a step; 0: off", at_least=0, below=10**4
     )
-    first: int = setting(0, "so many steps at the start are such", at_least=0)
-    every: int = setting(0, "so is every step that this divides; 0: none", at_least=0)
+    first: int = setting(0, "so many steps at the start are such", at_least=0, below=2**31)
+    every: int = setting(0, "so is every step that this divides; 0: none", at_least=0, below=2**31)
 
     def at(self, step: int, usual: int) -> int:
         """Discriminator updates of a step (0, 1, ...), `usual` where nothing is said."""
@@ -361,7 +388,7 @@ class Ema:
         at_least=0, below=1, traced=True,
     )  # fmt: skip
     half_life: float = setting(0.0, "in real images; 0: use decay", at_least=0, traced=True)
-    start: int = setting(0, "steps before which it is the live G itself", at_least=0)
+    start: int = setting(0, "steps before which it is the live G itself", at_least=0, below=2**31)
 
     def per_step(self, images: int) -> float:
         """The decay of a step of so many real images, 0.5^(images / half_life) (StyleGAN2)."""
@@ -486,21 +513,32 @@ class Config:
         at_least=1,
         below=10_001,
     )
-    log_every: int = setting(50, "steps between logged metrics", at_least=1, resumable=True)
+    log_every: int = setting(
+        50, "steps between logged metrics", at_least=1, below=2**31, resumable=True
+    )
     sample_every: int = setting(
-        500, "steps between pictures; 0: at the first and the last step", at_least=0, resumable=True
+        500,
+        "steps between pictures; 0: at the first and the last step",
+        at_least=0,
+        below=2**31,
+        resumable=True,
     )
     num_samples: int = setting(
         64, "samples in a grid of images", at_least=1, below=10_001, resumable=True
     )
     checkpoint_every: int = setting(
-        500, "steps between checkpoints; 0: at the last step alone", at_least=0, resumable=True
+        500,
+        "steps between checkpoints; 0: at the last step alone",
+        at_least=0,
+        below=2**31,
+        resumable=True,
     )
-    checkpoint_keep: int = setting(3, "checkpoints kept", at_least=1, resumable=True)
+    checkpoint_keep: int = setting(3, "checkpoints kept", at_least=1, below=2**31, resumable=True)
     eval_every: int = setting(
         0,
         "steps between evaluations, of which the last step has one; 0: none",
         at_least=0,
+        below=2**31,
         resumable=True,
     )
     eval: Eval = section(Eval, "how samples are scored")
@@ -516,10 +554,12 @@ def validate(config: Config) -> None:
         _check_type(path, value, field.type)
         for number in value if isinstance(value, tuple) else (value,):
             _check_range(path, number, value, field.metadata)
+            if float in (field.type, *typing.get_args(field.type)):
+                _check_float32(path, number, field.metadata["below"])
         choices = {str(choice): choice for choice in field.metadata["choices"]}
         if choices and value not in choices.values():
             listed = " | ".join(choices)
-            raise UsageError(f"{path}={value!r}: takes {listed}{nearest(str(value), choices)}")
+            raise UsageError(f"{path}={_word(value)}: takes {listed}{nearest(str(value), choices)}")
     if config.generator is config.discriminator or (
         config.generator.optimizer is config.discriminator.optimizer
     ):
@@ -531,6 +571,12 @@ def validate(config: Config) -> None:
         raise UsageError(
             f"config.ema: decay={config.ema.decay} and half_life={config.ema.half_life} are both "
             "given; set one of the two and leave the other 0"
+        )
+    images = config.batch_size * config.d_steps
+    if config.ema.half_life and config.ema.per_step(images) >= _NEARLY_ONE:
+        raise UsageError(
+            f"config.ema.half_life={config.ema.half_life}: is a decay of 1 in float32 for a step "
+            f"of {images} images; takes numbers below {images * 2.3e7:.2g}"
         )
 
 
@@ -544,34 +590,68 @@ def walk(node: Any, path: str = "config") -> Iterator[tuple[str, dataclasses.Fie
         elif "choices" in field.metadata:
             yield where, field, value
         else:
-            raise UsageError(f"{where}={value!r}: takes a group of settings, not a value")
+            raise UsageError(f"{where}={_word(value)}: takes a group of settings, not a value")
 
 
 def as_dict(config: Config) -> dict[str, Any]:
     """The config as nested dicts of JSON values; tuples become lists."""
 
-    def plain(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {name: plain(inner) for name, inner in value.items()}
-        return list(value) if isinstance(value, tuple) else value
+    return _plain(dataclasses.asdict(config))
 
-    return plain(dataclasses.asdict(config))
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def as_saved(config: Config) -> dict[str, Any]:
+    """Return what config.json holds: `as_dict`, after the version of its schema."""
+    return {"schema_version": SCHEMA_VERSION, **as_dict(config)}
+
+
+def digest(saved: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a saved config; the order of its keys and its layout do not count."""
+    return hashlib.sha256(json.dumps(saved, sort_keys=True).encode()).hexdigest()
 
 
 def from_dict(saved: Mapping[str, Any]) -> Config:
-    """The config that `as_dict` has written; settings that it lacks have their defaults.
+    """Return the config that `as_dict` or `as_saved` has written.
+
+    Settings that it lacks have their defaults.
 
     Raises:
-      UsageError: names what is not a setting, or a network of a family that is not gan_jax's.
+      UsageError: if it has a newer schema, a setting or a network family that this version of
+        gan_jax does not have, or a value in place of a group; the message names it.
     """
-    return _filled(Config(), saved, "config")
+    return _filled(Config(), _migrated(saved), "config")
 
 
-def _filled(node: Any, saved: Mapping[str, Any], path: str) -> Any:
+def _migrated(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a saved config in the present schema, without its version."""
+    version = saved.get("schema_version", 0)  # files from before there were versions have none
+    if type(version) is not int or version < 0:
+        raise UsageError(f"config.schema_version={_word(version)}: takes a whole number")
+    if version > SCHEMA_VERSION:
+        raise UsageError(
+            f"config.schema_version={version}: written by a newer gan_jax, and this one reads "
+            f"versions up to {SCHEMA_VERSION}; use a newer gan_jax"
+        )
+    # A change of meaning goes here: where `version` is older than the change, write what the file
+    # meant then, such as a default that has changed since. Version 1 means what files without a
+    # version mean.
+    return {name: value for name, value in saved.items() if name != "schema_version"}
+
+
+def _filled(node: Any, saved: Any, path: str) -> Any:
+    if not isinstance(saved, Mapping):
+        raise UsageError(f"{path}={_word(saved)}: takes a group of settings, not a value")
     for name, value in saved.items():
         where, default = f"{path}.{name}", getattr(node, name, None)
         if name not in {field.name for field in dataclasses.fields(node)}:
-            raise UsageError(f"{where}: no such setting in this version of gan_jax")
+            raise UsageError(
+                f"{where}: no such setting in this version of gan_jax; a newer one may have it"
+            )
         if isinstance(default, Network):
             default = _network(value, where)
         if dataclasses.is_dataclass(default):
@@ -580,39 +660,74 @@ def _filled(node: Any, saved: Mapping[str, Any], path: str) -> Any:
     return node
 
 
-def _network(saved: Mapping[str, Any], path: str) -> Network:
-    """A network with the settings that were saved, told by its name and theirs."""
-    families = [*Network.__subclasses__(), MLPDiscriminator]
-    for family in families:
-        names = {field.name for field in dataclasses.fields(family)}
-        if family().name == saved.get("name") and names == saved.keys():
-            return family()
-    raise UsageError(
-        f"{path}.name={saved.get('name')!r}: with these settings it is no family of gan_jax's own; "
-        "give the experiment file, --config=FILE, beside --workdir"
-    )
+# Families whose name stands for another class on the other side.
+_OF_ONE_SIDE = {
+    ResNetGenerator: "generator",
+    ResNetDiscriminator: "discriminator",
+    MLPDiscriminator: "discriminator",
+}
 
 
-def differences(config: Config, saved: dict[str, Any]) -> list[str]:
-    """What a saved config holds otherwise, resumable settings left aside.
+def _network(saved: Any, path: str) -> Network:
+    """Return a network of the family and the side that a saved one has, with its defaults.
+
+    Of two classes with one name it is the one that has all the saved settings and the fewest
+    others.
+    """
+    if not isinstance(saved, Mapping):
+        raise UsageError(f"{path}={_word(saved)}: takes a group of settings, not a value")
+    side = path.rpartition(".")[2]
+    found = [
+        family()
+        for family in (*Network.__subclasses__(), MLPDiscriminator)
+        if family().name == saved.get("name") and _OF_ONE_SIDE.get(family, side) == side
+    ]
+    if not found:
+        raise UsageError(
+            f"{path}.name={_word(saved.get('name'))}: no family of gan_jax's own; give the "
+            "experiment file, --config=FILE, beside --workdir"
+        )
+
+    def apart(network: Network) -> tuple[int, int]:
+        names = {field.name for field in dataclasses.fields(network)}
+        return len(saved.keys() - names), len(names - saved.keys())
+
+    return min(found, key=apart)
+
+
+def differences(config: Config, saved: Mapping[str, Any]) -> list[str]:
+    """Return what a saved config holds otherwise; a setting that it lacks has its default.
+
+    Settings that may change when a run is continued do not count.
 
     Returns:
-      One "path: saved VALUE, now VALUE" for each setting that differs, is new or is gone.
+      One "path: saved VALUE, now VALUE" for each setting that differs.
+
+    Raises:
+      UsageError: if the saved config has a newer schema.
     """
-    now, resumable = {}, set()
+    now, then, resumable = {}, {}, set()
     for path, field, value in walk(config):
-        now[path] = list(value) if isinstance(value, tuple) else value
+        now[path], then[path] = _plain(value), _plain(field.default)
         if field.metadata["resumable"]:
             resumable.add(path)
     if config.schedule.name != "constant" and not config.schedule.steps:
         resumable.remove("config.steps")  # the schedule is as long as the run
-    then = dict(_flatten(saved))
+    then |= dict(_flatten(_migrated(saved)))
+    if all(_is_folder(values["config.dataset.name"]) for values in (then, now)):
+        # Where a folder lies is not what it holds. Its images are compared by their content, with
+        # the fingerprint in manifest.json.
+        resumable.add("config.dataset.name")
     missing = object()
     return [
         f"{path}: saved {_show(then, path)}, now {_show(now, path)}"
         for path in sorted(then.keys() | now.keys())
         if path not in resumable and then.get(path, missing) != now.get(path, missing)
     ]
+
+
+def _is_folder(name: Any) -> bool:
+    return isinstance(name, str) and name.startswith("folder:")
 
 
 def pick(table: Mapping[str, T], name: str, path: str) -> T:
@@ -642,7 +757,7 @@ def describe(config: Config) -> str:
     )
 
 
-def _flatten(tree: dict[str, Any], path: str = "config") -> Iterator[tuple[str, Any]]:
+def _flatten(tree: Mapping[str, Any], path: str = "config") -> Iterator[tuple[str, Any]]:
     for name, value in tree.items():
         if isinstance(value, dict):
             yield from _flatten(value, f"{path}.{name}")
@@ -651,7 +766,13 @@ def _flatten(tree: dict[str, Any], path: str = "config") -> Iterator[tuple[str, 
 
 
 def _show(values: dict[str, Any], path: str) -> str:
-    return repr(values[path]) if path in values else "nothing"
+    return _word(values[path]) if path in values else "nothing"
+
+
+def _word(value: Any) -> str:
+    """Return a value as Python writes it, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _check_type(path: str, value: Any, expected: Any) -> None:
@@ -659,18 +780,29 @@ def _check_type(path: str, value: Any, expected: Any) -> None:
     if isinstance(expected, types.GenericAlias):
         (inner, _) = typing.get_args(expected)
         if not (isinstance(value, tuple) and all(type(item) is inner for item in value)):
-            raise UsageError(f"{path}={value!r}: takes a tuple, each {words[inner]}")
+            raise UsageError(f"{path}={_word(value)}: takes a tuple, each {words[inner]}")
         return
     accepted = (float, int) if expected is float else (expected,)
     if type(value) not in accepted:
-        raise UsageError(f"{path}={value!r}: takes {words[expected]}")
+        raise UsageError(f"{path}={_word(value)}: takes {words[expected]}")
 
 
 def _check_range(path: str, number: Any, value: Any, accepted: Mapping[str, Any]) -> None:
     low, high = accepted["at_least"], accepted["below"]
     if isinstance(number, float) and not math.isfinite(number):
-        raise UsageError(f"{path}={value!r}: takes finite numbers")
+        raise UsageError(f"{path}={_word(value)}: takes finite numbers")
     if low is not None and not number >= low:
-        raise UsageError(f"{path}={value!r}: takes numbers of at least {low}")
+        raise UsageError(f"{path}={_word(value)}: takes numbers of at least {low}")
     if high is not None and not number < high:
-        raise UsageError(f"{path}={value!r}: takes numbers below {high}")
+        raise UsageError(f"{path}={_word(value)}: takes numbers below {high}")
+
+
+def _check_float32(path: str, number: int | float, below: int | float | None) -> None:
+    """Refuse what is another number once it is float32, which all that is computed is."""
+    where = f"{path}={_word(number)}"
+    if abs(number) > _LARGEST:
+        raise UsageError(f"{where}: is infinite in float32; takes numbers up to {_LARGEST:.2g}")
+    if number and abs(number) < _SMALLEST:
+        raise UsageError(f"{where}: is 0 in float32; takes 0, or numbers from {_SMALLEST:.2g} on")
+    if below == 1 and number >= _NEARLY_ONE:
+        raise UsageError(f"{where}: is 1 in float32; takes numbers below {_NEARLY_ONE:.8f}")

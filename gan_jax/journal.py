@@ -23,6 +23,7 @@ from gan_jax.errors import Diverged
 from gan_jax.evaluate.record import Record
 from gan_jax.preview import Painter
 from gan_jax.report import pictures
+from gan_jax.report.charts import drawable
 from gan_jax.report.diagnosis import Diagnosis
 from gan_jax.report.metrics import Metrics
 from gan_jax.report.page import Page
@@ -81,7 +82,8 @@ class Journal:
         self._diagnosis = Diagnosis(d_can_win=config.loss != "wasserstein")
         self._warnings: list[dict[str, Any]] = manifest.setdefault("warnings", [])
         for row in workdir.read_lines(directory / "metrics.jsonl"):
-            self._diagnose(row.pop("step"), row)
+            step = row.pop("step")
+            self._diagnose(step, {name: float(row[name]) for name in row if drawable(row[name])})
         self._page, self._progress, self._writer = page, progress, writer
         progress.begin(start, config.steps)
         self._pending: list[tuple[int, MetricsOfSteps]] = []

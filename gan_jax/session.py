@@ -12,8 +12,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from gan_jax import checkpoint, parallel, preview, reproduce, workdir
-from gan_jax.config import Config, as_dict
+from gan_jax import checkpoint, parallel, preview, provenance, reproduce, workdir
+from gan_jax.config import Config, as_dict, as_saved, digest
 from gan_jax.data import identity
 from gan_jax.data.folder import Folder
 from gan_jax.data.sources import Source, announce
@@ -268,7 +268,7 @@ def _saved(directory: pathlib.Path) -> str:
 def _digests(directory: pathlib.Path) -> dict[int, str]:
     """Step -> sha256 of what the run has written there."""
     rows = workdir.read_lines(directory / "digests.jsonl")
-    return {row["step"]: row["sha256"] for row in rows if "sha256" in row}
+    return {row["step"]: row["sha256"] for row in rows if isinstance(row.get("sha256"), str)}
 
 
 def _stopped(step: int, signal: str) -> Stopped:
@@ -300,7 +300,7 @@ def _manifest(
       UsageError: if the run cannot be continued, by what the last session's manifest says.
     """
     path = directory / "manifest.json"
-    before = workdir.read_json(path)
+    before = provenance.read(directory)
     if start > config.steps:
         raise UsageError(
             f"config.steps={config.steps}: the run in {directory} has {start} steps behind it; "
@@ -309,7 +309,7 @@ def _manifest(
     if start:
         identity.check(source, before.get("data", {}), directory)
     identity.write_files(source, directory)
-    workdir.write_json(directory / "config.json", as_dict(config))
+    saved = as_saved(config)
     began = time.perf_counter()
     earlier = [*before.pop("earlier", []), before] if before else []
     values = {"status": "running", "start": start, "step": start, **reproduce.manifest(config.seed)}
@@ -317,8 +317,11 @@ def _manifest(
         "shape": source.shape, "num_classes": source.num_classes, "classes": source.classes
     }  # fmt: skip
     values |= {"data": identity.record(source), "sample": sample, "earlier": earlier}
+    values["config_sha256"] = digest(saved)
     values["command"] = command or values["command"]
     workdir.write_json(path, values)
+    # After a kill in between, what config.json holds is of an earlier session, which `earlier` has.
+    workdir.write_json(directory / "config.json", saved)
     endings = {Stopped: "stopped", Diverged: "diverged", Pruned: "pruned"}
     ending, place = {"status": "done"}, workdir.Place(directory)
 

@@ -364,22 +364,13 @@ def _rows(path: pathlib.Path, needed: str = "step") -> dict[int, list[Row]]:
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
     rows: dict[int, list[Row]] = {}
-    parsed = [row for row in map(_parse, lines) if needed in row]
+    parsed = [row for row in map(workdir.parse_row, lines) if row is not None and needed in row]
     for row in parsed:
         rows.setdefault(row["step"], []).append(row)
     missing = len(lines) - len(parsed)
     if missing and parallel.is_primary():
         print(f"{path.name}: lines that are half-written or damaged, and passed over: {missing}")
     return rows
-
-
-def _parse(line: str) -> Row:
-    """A line's JSON object; empty where it is none with a step."""
-    try:
-        row = json.loads(line)
-    except ValueError:
-        return {}
-    return row if isinstance(row, dict) and type(row.get("step")) is int else {}
 
 
 def _check_record(
@@ -405,7 +396,7 @@ def _how_it_was_made(directory: pathlib.Path, program: Program, start: int, last
     Raises:
       UsageError: if the data are others.
     """
-    manifest = workdir.read_json(directory / "manifest.json")
+    manifest = provenance.read(directory)
     if not manifest:
         return ["manifest.json: missing or damaged; how the run was made is not known"]
     identity.check(program.source, manifest.get("data", {}), directory)

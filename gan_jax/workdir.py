@@ -3,17 +3,22 @@
 import contextlib
 import errno
 import fcntl
+import io
 import json
+import logging
 import os
 import pathlib
 import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from gan_jax.config import Config, differences, from_dict, validate
+from gan_jax.config import Config, as_saved, differences, digest, from_dict, validate
 from gan_jax.errors import Gone, InUse, Unwritable, UsageError
 
+_LOGGER = logging.getLogger(__name__)
 _LOCK = ".lock"
+# What no file of a run has, and what would overflow or recurse in those who read it.
+_DEPTH, _LARGEST = 20, 2**63
 _REMEDIES = {
     errno.ENOSPC: "free space",
     errno.EDQUOT: "free space",
@@ -122,10 +127,49 @@ def write_json(path: pathlib.Path, value: dict[str, Any]) -> None:
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
-def read_json(path: pathlib.Path) -> dict[str, Any]:
-    """The JSON object that a file holds; empty where there is no file, or none in it."""
+def parse(text: str | bytes) -> Any:
+    """Return the value of a JSON text, which is then safe to walk and to compute with.
+
+    Raises:
+      ValueError: if it is no JSON, is not UTF-8, names a key twice, is nested deeper than any file
+        of a run, or holds a whole number beyond 64 bits.
+    """
     try:
-        value = json.loads(path.read_text())
+        text = text.decode() if isinstance(text, bytes) else text
+        value = json.loads(text, object_pairs_hook=_object, parse_int=_whole_number)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    level = [value]
+    for _ in range(_DEPTH):
+        level = [inner for outer in level for inner in _inside(outer)]
+    if level:
+        raise ValueError("nested too deeply")
+    return value
+
+
+def _inside(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        raise ValueError("a key is there twice")
+    return value
+
+
+def _whole_number(digits: str) -> int:
+    if len(digits) > 20 or abs(int(digits)) >= _LARGEST:
+        raise ValueError(f"a whole number of {len(digits)} digits")
+    return int(digits)
+
+
+def read_json(path: pathlib.Path) -> dict[str, Any]:
+    """Return the JSON object that a file holds; empty where there is no file, or none in it."""
+    try:
+        value = parse(path.read_bytes())
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}
@@ -174,29 +218,61 @@ def append_line(path: pathlib.Path, row: dict[str, Any]) -> None:
         file.write(begin + json.dumps(row).encode() + b"\n")
 
 
+def parse_row(line: str | bytes) -> dict[str, Any] | None:
+    """Return the JSON object of a line; None where it is none with the number of a step."""
+    try:
+        row = parse(line)
+    except ValueError:
+        return None
+    step = row.get("step") if isinstance(row, dict) else None
+    return row if type(step) is int and 0 <= step < 2**31 else None
+
+
 def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
-    """The JSON objects of a file's lines; half-written ones are passed over, no file is empty."""
-    if not path.exists():
-        return []
-    lines = path.read_text(errors="replace").splitlines()
-    return [json.loads(line) for line in lines if _step_of(line) != float("inf")]
+    """Return the JSON objects of a file's lines, each with a step; no file is empty.
+
+    Damaged lines are passed over with a warning, and a last one that is half-written without.
+
+    Raises:
+      UsageError: if there is something that cannot be read.
+    """
+    lines = _lines(path)
+    _warn_of_damage(path, lines, "passed over")
+    return [row for _, row in lines if row is not None]
 
 
 def keep_lines(path: pathlib.Path, last_step: int) -> None:
-    """Drops the lines of a file of JSON objects that are later than a step, or half-written."""
-    if not path.exists():
-        return
-    text = path.read_text(errors="replace")
-    kept = "".join(line + "\n" for line in text.splitlines() if _step_of(line) <= last_step)
-    if kept != text:  # else another process may add to it at this moment
-        write_text(path, kept)
+    """Drop the lines of a file that are later than a step, half-written or damaged.
+
+    It warns of damaged ones.
+
+    Raises:
+      UsageError: if there is something that cannot be read.
+    """
+    lines = _lines(path)
+    _warn_of_damage(path, lines, "dropped")
+    kept = [line for line, row in lines if row is not None and row["step"] <= last_step]
+    # Another process may add to a file of which all is kept at this moment.
+    if len(kept) < len(lines) or any(not line.endswith("\n") for line in kept):
+        write_text(path, "".join(line.removesuffix("\n") + "\n" for line in kept))
 
 
-def _step_of(line: str) -> int | float:
+def _lines(path: pathlib.Path) -> list[tuple[str, dict[str, Any] | None]]:
+    """Return each line of a file, with its end, and what it holds as `parse_row` gives it."""
     try:
-        return json.loads(line)["step"]
-    except (ValueError, KeyError, TypeError):
-        return float("inf")
+        text = path.read_bytes().decode(errors="replace")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); set that right") from error
+    return [(line, parse_row(line)) for line in io.StringIO(text)]
+
+
+def _warn_of_damage(
+    path: pathlib.Path, lines: list[tuple[str, dict[str, Any] | None]], what: str
+) -> None:
+    if damaged := sum(row is None and line.endswith("\n") for line, row in lines):
+        _LOGGER.warning("%s: lines that are damaged, and %s: %d", path, what, damaged)
 
 
 @contextlib.contextmanager
@@ -220,25 +296,56 @@ def _locked(workdir: pathlib.Path) -> Iterator[None]:
         yield
 
 
-def saved_config(workdir: pathlib.Path) -> dict[str, Any] | None:
-    """The config of the run that a directory holds; None where it holds none.
+def saved_config(workdir: pathlib.Path, given: Config | None = None) -> dict[str, Any] | None:
+    """Return the config of the run that a directory holds; None where it holds none.
+
+    Args:
+      workdir: the run's directory.
+      given: what the config is expected to be, for the message where it was changed.
 
     Raises:
-      UsageError: if its config.json is damaged.
+      UsageError: if its config.json is damaged, or is not what the run has written there.
     """
     path = workdir / "config.json"
-    if not path.exists():
-        return None
     try:
-        saved = json.loads(path.read_text())
+        saved = parse(path.read_bytes())
         if not isinstance(saved, dict):
             raise ValueError("no JSON object")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UsageError(
+            f"--workdir={workdir}: its config.json cannot be read ({error.strerror}); set that "
+            "right, or name another directory"
+        ) from error
     except ValueError as error:
         raise UsageError(
             f"--workdir={workdir}: its config.json is damaged ({error}); repair it, or name "
             "another directory"
         ) from error
+    written = _digests_of_configs(workdir)
+    if written and digest(saved) not in written:
+        found = differences(given, saved) if given is not None else []
+        beside = f" (beside --config: {'; '.join(found)})" if found else ""
+        raise UsageError(
+            f"--workdir={workdir}: its config.json was edited or damaged{beside}: its digest is "
+            "none that manifest.json records; undo that, or remove it and run the command that "
+            "trained the run, which writes it again"
+        )
     return saved
+
+
+def _digests_of_configs(workdir: pathlib.Path) -> set[str]:
+    """Return the digests of what the sessions of a run wrote to config.json.
+
+    Each session writes its manifest before its config, so after a kill between the two config.json
+    is that of an earlier session. Runs of older versions have recorded none.
+    """
+    manifest = read_json(workdir / "manifest.json")
+    earlier = manifest.get("earlier")
+    sessions = [manifest, *(earlier if isinstance(earlier, list) else [])]
+    digests = (session.get("config_sha256") for session in sessions if isinstance(session, dict))
+    return {sha256 for sha256 in digests if isinstance(sha256, str)}
 
 
 def own_config(workdir: pathlib.Path) -> Config:
@@ -260,7 +367,7 @@ def run_config(workdir: pathlib.Path, given: Config | None) -> Config:
     """
     if given is None:
         return own_config(workdir)
-    if found := differences(given, must_hold_run(workdir)):
+    if found := differences(given, must_hold_run(workdir, given)):
         raise UsageError(
             f"--workdir={workdir}: holds a run of another config ({'; '.join(found)}); give its "
             "own experiment, or no --config"
@@ -268,13 +375,13 @@ def run_config(workdir: pathlib.Path, given: Config | None) -> Config:
     return given
 
 
-def must_hold_run(workdir: pathlib.Path) -> dict[str, Any]:
+def must_hold_run(workdir: pathlib.Path, given: Config | None = None) -> dict[str, Any]:
     """`saved_config` of a directory that is to hold a run.
 
     Raises:
       UsageError: if it holds none.
     """
-    saved = saved_config(workdir)
+    saved = saved_config(workdir, given)
     if saved is None:
         raise UsageError(
             f"--workdir={workdir}: holds no run (no config.json); name the directory of one"
@@ -283,9 +390,17 @@ def must_hold_run(workdir: pathlib.Path) -> dict[str, Any]:
 
 
 def _check_config(workdir: pathlib.Path, config: Config) -> None:
-    saved = saved_config(workdir)
-    found = differences(config, saved) if saved is not None else []
-    if found:
+    saved = saved_config(workdir, config)
+    if saved is None:
+        written, began = _digests_of_configs(workdir), any(workdir.glob("checkpoints/[0-9]*"))
+        if began and written and digest(as_saved(config)) not in written:
+            raise UsageError(
+                f"--workdir={workdir}: its config.json is missing, and the config given is not the "
+                "one that it held, by the digest in manifest.json; give exactly the settings of "
+                "the run, or name another directory"
+            )
+        return
+    if found := differences(config, saved):
         raise UsageError(
             f"--workdir={workdir}: holds a run of another config ({'; '.join(found)}); go back to "
             "its settings, or name another directory"

@@ -42,6 +42,7 @@ KERNEL = ".generator.params['Dense_0']['kernel']"
         (0.0, 0.9e-5, 0.01, True),  # a hundredth of compare.SMALL_METRIC
         (0.0, 1.1e-5, 0.01, False),
         (float("nan"), 1.0, 0.5, False),
+        (float("inf"), 1.0, 0.5, False),
         ("1.0", 1.0, 0.5, False),
         (None, 1.0, 0.0, False),
     ],

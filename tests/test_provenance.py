@@ -1,6 +1,9 @@
 """How runs were made, told apart."""
 
+import copy
 import json
+
+import pytest
 
 from gan_jax import provenance, reproduce
 
@@ -63,3 +66,60 @@ def test_sessions_that_made_none_of_the_steps_do_not_count():
     again = {**THEN, "python": "3.14.0", "earlier": [first, THEN]}  # of a run that was done
     assert compare(again, now(), start=20) == []
     assert compare(again, now())[0].startswith("the run changed midway, at step 20: python: 3.10.0")
+
+
+# What is read of a manifest
+
+WHOLE = {
+    **reproduce.manifest(0), "status": "done", "start": 2, "step": 6, "wall_seconds": 1.5,
+    "seconds_to_first_step": 2, "config_sha256": "ab", "warnings": [{"step": 4, "text": "so"}],
+    "data": {"examples": 8, "sha256": "cd", "more": None}, "new": [{"of": "a later version"}],
+    "sample": {"shape": [8, 8, 1], "num_classes": 2, "classes": ["cat", "dog"]},
+    "earlier": [{"step": 2, "devices": ["cpu"]}],
+}  # fmt: skip
+
+
+def read(folder, manifest):
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return provenance.read(folder)
+
+
+def test_a_whole_manifest_is_read_as_it_is(tmp_path, caplog):
+    assert provenance.read(tmp_path) == {}
+    assert read(tmp_path, WHOLE) == WHOLE
+    old = {**WHOLE, "sample": {"shape": [2], "num_classes": 0}}
+    assert read(tmp_path, old) == old
+    assert caplog.records == []
+
+
+def paths(tree, path=()):
+    """The path of every value in a tree."""
+    for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
+        yield (*path, key)
+        if isinstance(value, dict | list):
+            yield from paths(value, (*path, key))
+
+
+@pytest.mark.parametrize("value", [None, "x", -1, True, 1.5, [], [None], {}, {"a": 1}, 2**40])
+def test_a_value_of_another_type_is_left_out_and_told(tmp_path, caplog, value):
+    """What is left serves all who read it."""
+    for path in paths(WHOLE):
+        damaged = copy.deepcopy(WHOLE)
+        *groups, last = path
+        node = damaged
+        for key in groups:
+            node = node[key]
+        node[last] = value
+        caplog.clear()
+        found = read(tmp_path, damaged)
+        assert (found != damaged) == bool(caplog.records), path
+        provenance.compare(found, reproduce.manifest(0), 0, 6)
+        if path[0] == "seed" or "new" in path or path[-1] == "more":
+            assert found == damaged
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{", 5000 * "[", '{"step": 1, "step": 1}'])
+def test_a_manifest_that_is_none_is_told(tmp_path, caplog, text):
+    (tmp_path / "manifest.json").write_text(text)
+    assert provenance.read(tmp_path) == {}
+    assert "damaged: how the run was made is not known" in caplog.text

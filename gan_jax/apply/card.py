@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 
-from gan_jax import workdir
+from gan_jax import provenance, workdir
 from gan_jax.apply.trained import Trained
 from gan_jax.config import Config, Network, Optimizer, Penalty
 from gan_jax.evaluate import rows
@@ -67,7 +67,7 @@ def write(trained: Trained, platforms: tuple[str, ...]) -> str:
       trained: the run; its manifest.json, digests.jsonl and eval.jsonl are read.
       platforms: that its program runs on.
     """
-    manifest = workdir.read_json(trained.directory / "manifest.json")
+    manifest = provenance.read(trained.directory)
     sections = {
         "Load it": _loading(trained, platforms),
         "The experiment": _experiment(trained),
@@ -263,7 +263,7 @@ def _samples(trained: Trained, many: bool = True) -> str:
 
 def _digest(trained: Trained) -> str:
     found = workdir.read_lines(trained.directory / "digests.jsonl")
-    return next((row["sha256"] for row in found if row["step"] == trained.step), "")
+    return next((row.get("sha256", "") for row in found if row["step"] == trained.step), "")
 
 
 def _short(group: Network | Optimizer | Penalty) -> str:

@@ -18,7 +18,7 @@ from gan_jax.apply import card, output
 from gan_jax.apply.options import Options, target
 from gan_jax.apply.sampler import Sampler, to_bytes
 from gan_jax.apply.trained import Trained, make_generate, open_trained
-from gan_jax.config import Config, as_dict
+from gan_jax.config import Config, as_saved
 from gan_jax.models import convolution
 from gan_jax.report import pictures
 
@@ -135,7 +135,7 @@ def _without_paths() -> Iterator[None]:
 
 def _public(config: Config) -> dict[str, Any]:
     """The config without paths of this machine."""
-    values = as_dict(config)
+    values = as_saved(config)
     values["dataset"] |= {"name": card.data_name(config), "data_dir": ""}
     values["eval"]["weights"] = pathlib.PurePath(config.eval.weights).name
     return values

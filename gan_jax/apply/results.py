@@ -75,7 +75,9 @@ def write(
         for column, images in columns.items()
         for i, image in enumerate(images)
     }
-    for old in set(workdir.read_json(path).get("files", [])) - files.keys():
+    written = workdir.read_json(path).get("files")
+    names = filter(lambda name: isinstance(name, str), written if isinstance(written, list) else [])
+    for old in set(names) - files.keys():
         (folder / pathlib.PurePath(old).name).unlink(missing_ok=True)
     workdir.write_json(path, {**record, "files": sorted(files)})
     rows = np.stack(list(columns.values()), axis=1)

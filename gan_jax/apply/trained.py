@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 from jaxtyping import Array, Float, Int, PyTree
 
-from gan_jax import checkpoint, prng, workdir
+from gan_jax import checkpoint, prng, provenance
 from gan_jax.config import Config
 from gan_jax.data.sources import open_source
 from gan_jax.errors import UsageError
@@ -126,7 +126,7 @@ def must_make_images(trained: Trained, mode: str) -> None:
 
 def _sample_of(directory: pathlib.Path, config: Config) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """Shape and classes of the data, by the manifest; the data themselves need not be at hand."""
-    sample = workdir.read_json(directory / "manifest.json").get("sample")
+    sample = provenance.read(directory).get("sample")
     if sample is not None:  # runs of older versions have the number of their classes alone
         classes = sample.get("classes", map(str, range(sample["num_classes"])))
         return tuple(sample["shape"]), tuple(classes)

@@ -1,13 +1,16 @@
 """Rows of eval.jsonl: written in JSON's own values, read, compared, and shown to people."""
 
+import logging
 import math
 import pathlib
 from typing import Any
 
 from gan_jax import workdir
-from gan_jax.config import LESS_IS_BETTER
+from gan_jax.config import LESS_IS_BETTER, METRICS
 
 Row = dict[str, Any]
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def append(directory: pathlib.Path, row: Row) -> Row:
@@ -21,8 +24,28 @@ def append(directory: pathlib.Path, row: Row) -> Row:
 
 
 def read(directory: pathlib.Path) -> list[Row]:
-    """A run's rows, in the order in which they were written."""
-    return workdir.read_lines(directory / "eval.jsonl")
+    """Return a run's rows in the order in which they were written.
+
+    Those that lack a protocol or a checkpoint, or have a metric that is no number, are damaged and
+    passed over with a warning.
+    """
+    path = directory / "eval.jsonl"
+    found = workdir.read_lines(path)
+    whole = [row for row in found if _is_whole(row)]
+    if len(whole) < len(found):
+        _LOGGER.warning(
+            "%s: rows that are damaged, and passed over: %d", path, len(found) - len(whole)
+        )
+    return whole
+
+
+def _is_whole(row: Row) -> bool:
+    texts = all(isinstance(row.get(name), str) for name in ("checkpoint", "protocol"))
+    return texts and all(_is_score(row.get(name)) for name in METRICS)
+
+
+def _is_score(value: Any) -> bool:
+    return value is None or (type(value) in (int, float) and math.isfinite(value))
 
 
 def best(rows: list[Row], metric: str, protocol: str) -> Row | None:
@@ -42,6 +65,6 @@ def table(row: Row) -> str:
     lines = [f"step {row['step']} ({row['checkpoint']})  {row['protocol']}"]
     for name, value in row.items():
         if name not in ("step", "checkpoint", "protocol"):
-            shown = "none" if value is None else value if isinstance(value, int) else f"{value:.5g}"
-            lines.append(f"  {name:<20} {shown}")
+            shown = f"{value:.5g}" if isinstance(value, float) else value
+            lines.append(f"  {name:<20} {'none' if value is None else shown}")
     return "\n".join(lines)

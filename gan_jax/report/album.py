@@ -39,7 +39,7 @@ class Album:
 
     def __init__(self, folder: pathlib.Path, most: int = _MOST):
         self._folder, self._most = folder, most
-        self._known: dict[tuple[str, int], Picture | None] = {}
+        self._known: dict[tuple[str, int, int], Picture | None] = {}
 
     def pictures(self, last: int | float = float("inf")) -> list[Picture]:
         """In the order of steps, those up to a step; damaged ones are left out."""
@@ -50,9 +50,10 @@ class Album:
         known = {}
         for step, file in dict.fromkeys([*files[::every], *files[-1:]]):
             try:
-                key = (file.name, file.stat().st_mtime_ns)
+                found = file.stat()
             except OSError:  # it goes while it is read
                 continue
+            key = (file.name, found.st_size, found.st_mtime_ns)
             known[key] = self._known[key] if key in self._known else _encode(step, file)
         self._known = known
         return [picture for picture in known.values() if picture is not None]

@@ -63,7 +63,7 @@ class Numbers(NamedTuple):
 
 def drawable(value: Any) -> bool:
     """Whether it is a number, and no sum or ratio of two like it is infinite."""
-    return isinstance(value, int | float) and abs(value) < 1e100
+    return type(value) in (int, float) and abs(value) < 1e100
 
 
 def fit(values: list[Any], ratio: float, low: float | None = None) -> Numbers:

@@ -1,11 +1,12 @@
 """Reads metrics.jsonl as it grows, and keeps of each metric what a drawing of it can show."""
 
 import functools
-import json
 import os
 import pathlib
 from typing import Any, NamedTuple
 
+from gan_jax import workdir
+from gan_jax.errors import UsageError
 from gan_jax.report.charts import Point, drawable
 
 _MOST = 200  # buckets of a curve
@@ -89,7 +90,7 @@ class Curves:
 
     Attributes:
       of: the curve of each name, but for the step's.
-      last: the last row; empty where there is none.
+      last: the numbers of the last row; empty where there is none.
     """
 
     def __init__(self, file: pathlib.Path):
@@ -113,6 +114,10 @@ class Curves:
         except FileNotFoundError:
             self._forget(None)
             return
+        except OSError as error:
+            raise UsageError(
+                f"{self._file}: cannot be read ({error.strerror}); set that right"
+            ) from error
         whole = data.rfind(b"\n") + 1
         lines = data[:whole].splitlines()
         if most is not None and len(lines) > most:
@@ -127,17 +132,13 @@ class Curves:
         self.last: dict[str, Any] = {}
 
     def _take(self, line: bytes) -> None:
-        try:
-            row = json.loads(line)
-            step = row["step"]
-        except (ValueError, KeyError, TypeError):
+        row = workdir.parse_row(line)
+        if row is None or row["step"] <= self.last.get("step", -1):
             return
-        if not isinstance(step, int) or step <= self.last.get("step", -1):
-            return
-        self.last = row
-        for name, value in row.items():
+        self.last = {name: value for name, value in row.items() if drawable(value)}
+        for name, value in self.last.items():
             if name != "step":
-                self.of.setdefault(name, Curve()).add(step, value)
+                self.of.setdefault(name, Curve()).add(row["step"], value)
 
 
 def _merged(buckets: list[Bucket], width: int) -> list[Bucket]:

@@ -65,7 +65,9 @@ def page_of(path: str) -> pathlib.Path:
       Unwritable: if it cannot be written.
     """
     directory = pathlib.Path(os.path.expanduser(path))
-    if path and workdir.saved_config(directory) is not None:
+    if path and (directory / "config.json").exists():
+        if problem := runs.read(directory).problem:
+            _LOGGER.warning("%s", problem)
         return Page(directory).write()
     if path and find(directory):
         return write(directory)
@@ -216,7 +218,7 @@ def _row(directory: pathlib.Path, i: int, entry: Entry, best: bool) -> str:
     named = f"{picture}<span>{document.dotted(folder.as_posix())}</span>"
     status = html.escape(run.status)
     step = max(run.manifest.get("step", 0), last.get("step", 0))
-    steps, seconds = run.setting("steps"), run.seconds(last)
+    steps, seconds = run.steps, run.seconds(last)
     curve = entry.curves.of.get("images_per_second")
     speeds = [value for _, value in curve.points()] if curve else []
     speed = statistics.median(speeds) if speeds else None
@@ -228,7 +230,7 @@ def _row(directory: pathlib.Path, i: int, entry: Entry, best: bool) -> str:
         document.cell(at, "" if at is None else f"{at:,}"),
         f'<td><i class="dot {status}"></i>{status}</td>',
         document.cell(step, f"{step:,}"),
-        document.cell(steps, f"{steps:,}") if isinstance(steps, int) else "<td></td>",
+        document.cell(steps, f"{steps:,}") if steps else "<td></td>",
         f"<td>{_text(run.setting('dataset.name'))}</td>",
         f"<td>{_text(run.setting('loss'))}</td>",
         document.cell(seconds, runs.clock(seconds) if seconds else ""),

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gan_jax import workdir
-from gan_jax.config import Config, from_dict, walk
+from gan_jax.config import METRICS, Config, from_dict, walk
 from gan_jax.errors import UsageError, first_line
 from gan_jax.evaluate import rows
 from gan_jax.evaluate.rows import Row
@@ -102,7 +102,7 @@ def render(run: Run, curves: Curves, pictures: list[Picture]) -> str:
     body = f"""{_header(run, curves.last)}
 <div class="pair halves">
 <div>{_samples(pictures)}</div>
-<div>{_told(warnings)}{_score(run)}{_commands(run)}</div>
+<div>{_told(run.problem, warnings)}{_score(run)}{_commands(run)}</div>
 </div>
 {training}
 {evaluations}
@@ -119,7 +119,7 @@ def render(run: Run, curves: Curves, pictures: list[Picture]) -> str:
 def _header(run: Run, last: dict[str, Any]) -> str:
     status = html.escape(run.status or "nothing known")
     step = max(run.manifest.get("step", 0), last.get("step", 0))
-    steps = run.setting("steps") or step
+    steps = run.steps or step
     facts = [f"step <b>{step:,}</b> of {steps:,}"]
     if seconds := run.seconds(last):
         facts.append(f"<b>{runs.clock(seconds)}</b> of training")
@@ -140,7 +140,9 @@ def _header(run: Run, last: dict[str, Any]) -> str:
     chips = [(name, run.setting(path)) for name, path in names.items()]
     chips.append(("on", _listed(run.manifest.get("devices", []))))
     listed = "".join(
-        f"<li>{name} <b>{html.escape(str(value))}</b></li>" for name, value in chips if value != ""
+        f"<li>{name} <b>{html.escape(str(value))}</b></li>"
+        for name, value in chips
+        if value not in ("", None)
     )
     return (
         f"<header><h1>{html.escape(run.name)}</h1>"
@@ -155,10 +157,10 @@ def _warnings(run: Run) -> list[tuple[int, str]]:
     return [(warning["step"], warning["text"]) for warning in found]
 
 
-def _told(warnings: list[tuple[int, str]]) -> str:
-    if not warnings:
+def _told(problem: str, warnings: list[tuple[int, str]]) -> str:
+    if not warnings and not problem:
         return ""
-    listed = "".join(
+    listed = f"<li>{html.escape(problem)}</li>" * bool(problem) + "".join(
         f"<li><b>Step {step:,}.</b> {html.escape(text)}</li>" for step, text in warnings
     )
     return f'<section class="warnings"><h2>Warnings</h2><ol>{listed}</ol></section>'
@@ -185,11 +187,12 @@ def _score(run: Run) -> str:
     own, metric = run.own(), run.setting("eval.best")
     if not own:
         return ""
+    metric = metric if metric in METRICS else ""  # config.json may be damaged
     protocol = runs.usual_protocol(own)
     best = rows.best(own, metric, protocol) or runs.by_protocol(own)[protocol][-1]
     others = [name for name in runs.metrics([best]) if name != metric and best[name] is not None]
     entries = "".join(
-        f"<div><dt>{_title(name)}</dt><dd>{number(best[name])}</dd></div>" for name in others
+        f"<div><dt>{_title(name)}</dt><dd>{_shown(best[name])}</dd></div>" for name in others
     )
     big = ""
     if best.get(metric) is not None:

@@ -3,7 +3,8 @@
 import pathlib
 from typing import Any, NamedTuple
 
-from gan_jax import workdir
+from gan_jax import provenance, workdir
+from gan_jax.errors import UsageError
 from gan_jax.evaluate import rows
 from gan_jax.evaluate.rows import Row
 
@@ -16,14 +17,16 @@ class Run(NamedTuple):
     Attributes:
       directory: where it lies.
       config: config.json; empty where it cannot be read, as all below.
-      manifest: manifest.json.
-      evaluations: the rows of eval.jsonl that have a protocol.
+      manifest: manifest.json, as `provenance.read` gives it.
+      evaluations: the rows of eval.jsonl.
+      problem: what is wrong with config.json; empty where nothing is.
     """
 
     directory: pathlib.Path
     config: dict[str, Any]
     manifest: dict[str, Any]
     evaluations: list[Row]
+    problem: str = ""
 
     @property
     def name(self) -> str:
@@ -38,12 +41,18 @@ class Run(NamedTuple):
         """
         return str(self.manifest.get("status", ""))
 
-    def setting(self, path: str) -> Any:
-        """A value of its config by its dotted name; None where there is none."""
+    @property
+    def steps(self) -> int:
+        """Return the steps that it is to have; 0 where that is not known."""
+        steps = self.setting("steps")
+        return steps if type(steps) is int and steps > 0 else 0
+
+    def setting(self, path: str) -> str | int | float | None:
+        """Return a value of its config by its dotted name; None where there is none."""
         node: Any = self.config
         for name in path.split("."):
             node = node.get(name) if isinstance(node, dict) else None
-        return node
+        return node if isinstance(node, str | int | float) else None
 
     def seconds(self, last: dict[str, Any]) -> int | float:
         """Wall time of all of its sessions; of one that was killed nothing is known.
@@ -70,10 +79,14 @@ class Run(NamedTuple):
 
 
 def read(directory: pathlib.Path) -> Run:
-    """Reads a run's directory; what is missing or damaged there is left out."""
-    found = [row for row in rows.read(directory) if isinstance(row.get("protocol"), str)]
-    names = ("config.json", "manifest.json")
-    return Run(directory, *(workdir.read_json(directory / name) for name in names), found)
+    """Read a run's directory; what is missing or damaged there is left out."""
+    problem = ""
+    try:
+        workdir.saved_config(directory)
+    except UsageError as error:
+        problem = str(error)
+    config = workdir.read_json(directory / "config.json")
+    return Run(directory, config, provenance.read(directory), rows.read(directory), problem)
 
 
 def by_protocol(evaluations: list[Row]) -> dict[str, list[Row]]:

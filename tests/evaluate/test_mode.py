@@ -179,6 +179,7 @@ def test_a_run_of_a_strange_family_needs_its_experiment(run):
     saved = json.loads((run / "config.json").read_text())
     saved["generator"]["name"] = "mine"
     (run / "config.json").write_text(json.dumps(saved))
+    (run / "manifest.json").unlink()  # it knows what the config was
     with pytest.raises(UsageError, match=r"config.generator.name='mine': .* give the experiment"):
         evaluate(None, str(run), "latest", "")
 
