@@ -59,6 +59,11 @@ class Album:
         return [picture for picture in known.values() if picture is not None]
 
 
+def real(folder: pathlib.Path) -> Picture | None:
+    """Return the sheet of real examples; None where there is none that can be read."""
+    return _encode(0, folder / "real.png")
+
+
 def newest(folder: pathlib.Path, side: int) -> Picture | None:
     """The last picture that can be read, no larger than so many pixels either way."""
     for step, file in reversed(_files(folder)):

@@ -21,7 +21,7 @@ from gan_jax.config import METRICS, Config, from_dict, walk
 from gan_jax.errors import UsageError, first_line
 from gan_jax.evaluate import rows
 from gan_jax.evaluate.rows import Row
-from gan_jax.report import charts, document, figures, style
+from gan_jax.report import album, charts, document, figures, style
 from gan_jax.report import run as runs
 from gan_jax.report.album import Album, Picture
 from gan_jax.report.curves import Curves
@@ -48,6 +48,7 @@ class Page:
         self._directory, self._step, self._seconds = directory, step, seconds
         self._curves = Curves(directory / "metrics.jsonl")
         self._album = Album(directory / "samples")
+        self._real: Picture | None = None
         self._due = 0.0
 
     def refresh(self, step: int) -> None:
@@ -84,16 +85,20 @@ class Page:
     def _render(self) -> str:
         self._curves.update()
         last = float("inf") if self._step is None else self._step
-        return render(runs.read(self._directory), self._curves, self._album.pictures(last))
+        if self._real is None:  # it is drawn at the start, and does not change
+            self._real = album.real(self._directory / "samples")
+        pictures = self._album.pictures(last)
+        return render(runs.read(self._directory), self._curves, pictures, self._real)
 
 
-def render(run: Run, curves: Curves, pictures: list[Picture]) -> str:
+def render(run: Run, curves: Curves, pictures: list[Picture], real: Picture | None) -> str:
     """HTML in ASCII, with all that it shows inside.
 
     Args:
       run: what its directory says.
       curves: of its metrics.jsonl, up to date.
       pictures: in the order of steps.
+      real: the sheet of real examples.
     """
     warnings = _warnings(run)
     marks = [(step, str(i)) for i, (step, _) in enumerate(warnings, 1)]
@@ -101,7 +106,7 @@ def render(run: Run, curves: Curves, pictures: list[Picture]) -> str:
     evaluations, more = _evaluations(run, marks)
     body = f"""{_header(run, curves.last)}
 <div class="pair halves">
-<div>{_samples(pictures)}</div>
+<div>{_samples(pictures)}{_real(real)}</div>
 <div>{_told(run.problem, warnings)}{_score(run)}{_commands(run)}</div>
 </div>
 {training}
@@ -179,6 +184,17 @@ def _samples(pictures: list[Picture]) -> str:
         f'<input type="range" min="0" max="{len(pictures) - 1}" value="{len(pictures) - 1}" '
         f'aria-label="which picture" hidden><output>step {newest.step:,}</output></figcaption>'
         "</figure>",
+    )
+
+
+def _real(picture: Picture | None) -> str:
+    if picture is None:
+        return ""
+    width, height = picture.size
+    return _section(
+        "Real examples",
+        f'<img class="real" alt="real examples, as the networks see them" width="{width}" '
+        f'height="{height}" src="{picture.uri}">',
     )
 
 
@@ -391,7 +407,8 @@ gap:10px 24px;margin-top:8px}
 .warnings li{padding-left:4px}
 .warnings li+li{margin-top:6px}
 .timeline{margin-top:10px}
-.timeline img{display:block;width:100%;height:auto;border-radius:6px}
+.timeline img,.real{display:block;width:100%;height:auto;border-radius:6px}
+.real{margin-top:10px}
 .timeline figcaption{display:flex;align-items:center;gap:12px;margin-top:10px}
 .timeline input{flex:1;min-width:0;accent-color:var(--accent)}
 .timeline output{color:var(--soft);white-space:nowrap}

@@ -420,3 +420,14 @@ def test_a_page_of_nothing_runs_too(tmp_path, browser):
     browser.open(Page(make(tmp_path)).write())
     assert browser.evaluate("document.documentElement.dataset.ready") == "true"
     assert browser.complaints == []
+
+
+def test_real_examples_are_shown_beside_the_samples(tmp_path):
+    make(tmp_path, pictures=(0, 50))
+    assert 'class="real"' not in Page(tmp_path).write().read_text()
+    page_of_run = Page(tmp_path)
+    sheet = tmp_path / "samples" / "real.png"
+    Image.new("RGB", (64, 32), (1, 2, 3)).save(sheet)
+    assert 'class="real" alt="real examples' in page_of_run.write().read_text()
+    sheet.write_bytes(sheet.read_bytes()[:60])
+    assert 'class="real"' not in Page(tmp_path).write().read_text()
