@@ -14,6 +14,7 @@ from gan_jax.config import Config, differences, from_dict, validate
 from gan_jax.errors import Gone, InUse, Unwritable, UsageError
 
 _LOCK = ".lock"
+_PROBE = 65_536  # bytes that a disk must take to count as one that is not full
 _REMEDIES = {
     errno.ENOSPC: "free space",
     errno.EDQUOT: "free space",
@@ -116,6 +117,18 @@ class Place:
         if not os.path.samestat(found, self._claimed):
             raise unwritable(self._directory, errno.ENOENT, "another one is at its place")
 
+    def is_writable(self) -> bool:
+        """Return whether the system takes a file there, which is removed at once."""
+        probe = self._directory / ".probe"
+        try:
+            probe.write_bytes(bytes(_PROBE))
+        except OSError:
+            return False
+        finally:
+            with contextlib.suppress(OSError):
+                probe.unlink()
+        return True
+
 
 def write_json(path: pathlib.Path, value: dict[str, Any]) -> None:
     """Replaces a file by a JSON object in one move, so that no reader sees half of it."""
@@ -125,8 +138,8 @@ def write_json(path: pathlib.Path, value: dict[str, Any]) -> None:
 def read_json(path: pathlib.Path) -> dict[str, Any]:
     """The JSON object that a file holds; empty where there is no file, or none in it."""
     try:
-        value = json.loads(path.read_text())
-    except (OSError, ValueError):
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
@@ -134,14 +147,14 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
 def write_text(path: pathlib.Path, text: str) -> None:
     """Replaces a file in one move."""
     with replacing(path, path.with_name(path.name + ".draft")) as draft:
-        draft.write_text(text)
+        draft.write_text(text, "utf-8", "backslashreplace")
 
 
 def write_shared_text(path: pathlib.Path, text: str) -> None:
     """Replaces a file in one move, where several processes may do so at once."""
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}.draft")
     with replacing(path, draft):
-        draft.write_text(text)
+        draft.write_text(text, "utf-8", "backslashreplace")
 
 
 @contextlib.contextmanager
@@ -176,27 +189,29 @@ def append_line(path: pathlib.Path, row: dict[str, Any]) -> None:
 
 def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
     """The JSON objects of a file's lines; half-written ones are passed over, no file is empty."""
-    if not path.exists():
+    if not path.is_file():
         return []
-    lines = path.read_text(errors="replace").splitlines()
-    return [json.loads(line) for line in lines if _step_of(line) != float("inf")]
+    lines = path.read_text("utf-8", errors="replace").splitlines()
+    return [json.loads(line) for line in lines if step_of(line) != float("inf")]
 
 
 def keep_lines(path: pathlib.Path, last_step: int) -> None:
     """Drops the lines of a file of JSON objects that are later than a step, or half-written."""
-    if not path.exists():
+    if not path.is_file():
         return
-    text = path.read_text(errors="replace")
-    kept = "".join(line + "\n" for line in text.splitlines() if _step_of(line) <= last_step)
+    text = path.read_text("utf-8", errors="replace")
+    kept = "".join(line + "\n" for line in text.splitlines() if step_of(line) <= last_step)
     if kept != text:  # else another process may add to it at this moment
         write_text(path, kept)
 
 
-def _step_of(line: str) -> int | float:
+def step_of(line: str) -> int | float:
+    """Return the step of a line's JSON object; infinity where it is none with a whole step."""
     try:
-        return json.loads(line)["step"]
-    except (ValueError, KeyError, TypeError):
+        step = json.loads(line)["step"]
+    except (ValueError, KeyError, TypeError, RecursionError):
         return float("inf")
+    return step if type(step) is int else float("inf")
 
 
 @contextlib.contextmanager
