@@ -40,15 +40,15 @@ MPI, Cloud TPU or Kubernetes has started them (docs/clusters.md).
 
 Exit codes: 0 done; 2 wrong usage or config, one line says what; 3 diverged, the checkpoints before
 it are kept; 4 a run made again differs from its record; 74 the run's directory cannot be written
-any more (full, read-only, gone), what was saved is kept; 75 stopped by SIGTERM or SIGINT after
-saving, or left by another process of the run: run the same command to continue; 1 anything
+any more (full, read-only, gone), what was saved is kept; 75 stopped by SIGTERM, SIGINT or SIGHUP
+after saving, or left by another process of the run: run the same command to continue; 1 anything
 unexpected.
 """
 
 from absl import app, flags
 from ml_collections import config_flags
 
-from gan_jax import command
+from gan_jax import command, terminal
 from gan_jax.apply.options import Options
 from gan_jax.processes import Processes
 
@@ -138,4 +138,5 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    terminal.outlive()
     app.run(main, flags_parser=command.parser(__doc__))

@@ -4,4 +4,4 @@ import time
 
 __version__ = "0.1.0"
 
-STARTED = time.perf_counter()  # how long a start takes counts from here
+STARTED = time.perf_counter()  # the command line's start counts from here

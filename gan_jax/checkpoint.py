@@ -63,11 +63,13 @@ class Checkpoints:
             async_options=_PATIENT,
             multiprocessing_options=_of_this_process(),
         )
-        self._open = lambda: ocp.CheckpointManager(self._directory.absolute(), options=options)
+        self._stack = contextlib.ExitStack()
         with self._writing():
             self._directory.mkdir(parents=True, exist_ok=True)
             for leftover in self._directory.glob("*orbax-checkpoint-tmp*"):
                 shutil.rmtree(leftover)  # a save that a kill cut short
+            place = self._stack.enter_context(_in_utf8(self._directory))
+            self._open = lambda: ocp.CheckpointManager(place, options=options)
             self._manager = self._open()
 
     def __enter__(self) -> "Checkpoints":
@@ -75,7 +77,7 @@ class Checkpoints:
 
     def __exit__(self, kind: type[BaseException] | None, *_) -> None:
         earlier = contextlib.nullcontext() if kind is None else contextlib.suppress(Exception)
-        with earlier, self._writing():  # an earlier error is the one to tell
+        with self._stack, earlier, self._writing():  # an earlier error is the one to tell
             self._manager.close()
 
     def save(self, state: GANState, digest: dict[str, Any]) -> None:
@@ -266,13 +268,16 @@ def read(directory: pathlib.Path, step: int, template: GANState, *, check: bool 
       UsageError: if the checkpoint is damaged.
     """
     _drop_complaints()
-    place = directory.absolute() / f"{step:0{_DIGITS}d}"
     own = _of_this_process()
     # It looks at this checkpoint alone: one beside it may be removed at any moment.
     handler = ocp.CompositeCheckpointHandler(
         composite_options=ocp.CompositeOptions(multiprocessing_options=own)
     )
-    with ocp.Checkpointer(handler, multiprocessing_options=own) as reader:
+    with (
+        _in_utf8(directory) as folder,
+        ocp.Checkpointer(handler, multiprocessing_options=own) as reader,
+    ):
+        place = folder / f"{step:0{_DIGITS}d}"
         try:
             return _read(functools.partial(reader.restore, place), template, check)[0]
         except Exception as error:  # Orbax meets damage with whatever its parsers raise
@@ -286,6 +291,25 @@ def read(directory: pathlib.Path, step: int, template: GANState, *, check: bool 
                 f"{directory / place.name}: damaged, or of another config "
                 f"({type(error).__name__}: {first_line(error)}); name another --checkpoint"
             ) from error
+
+
+@contextlib.contextmanager
+def _in_utf8(directory: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Within it, an absolute path of a directory in UTF-8: Orbax's C++ takes no other bytes.
+
+    A directory of another name is reached by way of its descriptor, on Linux.
+    """
+    path = directory.absolute()
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            yield pathlib.Path(f"/proc/self/fd/{descriptor}")
+        finally:
+            os.close(descriptor)
+        return
+    yield path
 
 
 @jax.jit

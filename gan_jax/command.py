@@ -57,13 +57,14 @@ class Request(NamedTuple):
 
 def train(request: Request) -> None:
     """Trains, or continues, the run in `workdir`."""
+    import gan_jax
     from gan_jax import startup
 
     startup.prepare(request.config)
     from gan_jax.train import train
 
     with joined(request.processes):
-        train(request.config, request.workdir)
+        train(request.config, request.workdir, began=gan_jax.STARTED)
 
 
 def check(request: Request) -> None:

@@ -76,7 +76,8 @@ def _unit(v: Float[Array, "n"]) -> Float[Array, "n"]:
 
 def _kernels(params: PyTree) -> Sequence[Float[Array, "rows columns"]]:
     leaves = jax.tree_util.tree_leaves_with_path(params)
-    return [leaf.reshape(-1, leaf.shape[-1]) for path, leaf in leaves if path[-1].key == "kernel"]
+    kernels = [leaf for path, leaf in leaves if getattr(path[-1], "key", None) == "kernel"]
+    return [leaf.reshape(-1, leaf.shape[-1]) for leaf in kernels if leaf.ndim and leaf.size]
 
 
 def _mean_log_distance(samples: Float[Array, "batch ..."]) -> Scalar:

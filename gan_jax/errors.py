@@ -61,6 +61,6 @@ class Gone(Unwritable):
 
 
 class Stopped(GanJaxError):
-    """SIGTERM or SIGINT arrived, the state was saved, and the same command continues the run."""
+    """A signal arrived, the state was saved, and the same command continues the run."""
 
     exit_code = 75

@@ -17,6 +17,7 @@ from typing import NamedTuple, NoReturn
 import jax
 
 from gan_jax.errors import GanJaxError, Stopped, UsageError, first_line
+from gan_jax.stopping import SIGNALS
 
 _HEARTBEAT_SECONDS = 30  # after so long a silence JAX takes a process for lost
 _CONNECT_SECONDS = 120
@@ -120,7 +121,7 @@ def _join(processes: Processes) -> int | None:
 
 def _part(on_abort: int | None) -> None:
     """Waits for the others: process 0 may have much to write, which no signal shall cut short."""
-    for which in (signal.SIGTERM, signal.SIGINT):
+    for which in SIGNALS:
         signal.signal(which, signal.SIG_IGN)
     jax.distributed.shutdown()
     _set_on_abort(signal.SIGABRT, on_abort)

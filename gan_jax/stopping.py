@@ -3,11 +3,14 @@
 import signal
 import types
 
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
 
 class StopSignals:
-    """While in its block, SIGTERM and SIGINT are noted in `received` rather than obeyed.
+    """While in its block, SIGTERM, SIGINT and SIGHUP are noted in `received` rather than obeyed.
 
-    A second SIGINT interrupts at once, for who does not want to wait.
+    A second SIGINT interrupts at once, for who does not want to wait. SIGHUP, which comes when a
+    terminal's connection drops, stays ignored where it was, as under nohup.
 
     Attributes:
       received: the signal's name, or None.
@@ -18,7 +21,9 @@ class StopSignals:
         self._before: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> "StopSignals":
-        for which in (signal.SIGTERM, signal.SIGINT):
+        for which in SIGNALS:
+            if which == signal.SIGHUP and signal.getsignal(which) == signal.SIG_IGN:
+                continue
             self._before[which] = signal.signal(which, self._note)
         return self
 

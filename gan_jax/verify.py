@@ -74,7 +74,7 @@ def verify(config: Config, directory: pathlib.Path, start: int, tolerance: float
       UsageError: if there is nothing to compare with, the data are others, or a checkpoint proves
         damaged; the last is raised after all else was compared.
       Differs: if the run is another than the one recorded.
-      Stopped: after SIGTERM or SIGINT.
+      Stopped: after SIGTERM, SIGINT or SIGHUP.
     """
     if not 0 <= tolerance < 1:
         raise UsageError(f"--tolerance={tolerance}: takes a number from 0 to below 1")

@@ -19,6 +19,7 @@ _LOGGER = logging.getLogger(__name__)
 _LOCK = ".lock"
 # What no file of a run has, and what would overflow or recurse in those who read it.
 _DEPTH, _LARGEST = 20, 2**63
+_PROBE = 65_536  # bytes that a disk must take to count as one that is not full
 _REMEDIES = {
     errno.ENOSPC: "free space",
     errno.EDQUOT: "free space",
@@ -121,6 +122,18 @@ class Place:
         if not os.path.samestat(found, self._claimed):
             raise unwritable(self._directory, errno.ENOENT, "another one is at its place")
 
+    def is_writable(self) -> bool:
+        """Return whether the system takes a file there, which is removed at once."""
+        probe = self._directory / ".probe"
+        try:
+            probe.write_bytes(bytes(_PROBE))
+        except OSError:
+            return False
+        finally:
+            with contextlib.suppress(OSError):
+                probe.unlink()
+        return True
+
 
 def write_json(path: pathlib.Path, value: dict[str, Any]) -> None:
     """Replaces a file by a JSON object in one move, so that no reader sees half of it."""
@@ -178,14 +191,14 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
 def write_text(path: pathlib.Path, text: str) -> None:
     """Replaces a file in one move."""
     with replacing(path, path.with_name(path.name + ".draft")) as draft:
-        draft.write_text(text)
+        draft.write_text(text, "utf-8", "backslashreplace")
 
 
 def write_shared_text(path: pathlib.Path, text: str) -> None:
     """Replaces a file in one move, where several processes may do so at once."""
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}.draft")
     with replacing(path, draft):
-        draft.write_text(text)
+        draft.write_text(text, "utf-8", "backslashreplace")
 
 
 @contextlib.contextmanager

@@ -66,6 +66,12 @@ class Evaluator:
         real = self._summarize(subjects.of_source(self._source, "real", seen))
         return self._score(subjects.of_source(self._source, "real", made), real, "half")
 
+    def protocol(self, subject: Subject) -> str:
+        """Return the protocol that `score` would give a set, without scoring it."""
+        real, kept = self._reference, min(subject.count, self._config.eval.kept)
+        k = min(self._config.eval.neighbours, min(len(real.features), kept) - 1)
+        return self._protocol(subject, real.moments.count, k, "")
+
     def _score(self, subject: Subject, real: Summary, part: str) -> dict[str, Any]:
         began = time.perf_counter()
         made = self._summarize(subject)

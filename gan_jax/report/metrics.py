@@ -11,7 +11,6 @@ from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from gan_jax import workdir
-from gan_jax.errors import Unwritable
 
 _FLUSH_SECONDS = 120.0
 
@@ -35,18 +34,9 @@ class Metrics:
     def __init__(self, directory: pathlib.Path, start: int):
         self._path = directory / "metrics.jsonl"
         workdir.keep_lines(self._path, start)
-        with workdir.writing(directory / "events"):
-            self._events = EventsWriter(str(directory / "events"))
-        self._file = directory / "events"
+        self._file, self._start = directory / "events", start
+        self._events: EventsWriter | None = None
         self._flushed = time.perf_counter()
-        session = SessionLog(status=SessionLog.START)
-        try:
-            self._write_event(start + 1 if start else 0, session_log=session)
-            self._flush()
-        except Unwritable:
-            with contextlib.suppress(Unwritable):
-                self.close()
-            raise
 
     def close(self) -> None:
         """Flushes the events; once."""
@@ -63,17 +53,15 @@ class Metrics:
                 raise
 
     def write(self, step: int, values: dict[str, float]) -> None:
-        """Adds a row: the step and the values."""
+        """Adds a row to metrics.jsonl: the step and the values."""
         workdir.append_line(self._path, {"step": step, **values})
+
+    def write_scalars(self, step: int, values: dict[str, float], prefix: str = "") -> None:
+        """Adds values to TensorBoard, with a prefix to their names."""
         for name, value in values.items():
-            self._write_event(step, summary=summary.scalar(name, value))
+            self._write_event(step, summary=summary.scalar(prefix + name, value))
         if time.perf_counter() - self._flushed > _FLUSH_SECONDS:
             self._flush()
-
-    def write_scores(self, step: int, scores: dict[str, float]) -> None:
-        """Adds an evaluation to TensorBoard; its row in eval.jsonl is `evaluate.record`'s."""
-        for name, value in scores.items():
-            self._write_event(step, summary=summary.scalar(f"eval/{name}", value))
 
     def write_picture(self, step: int, pixels: UInt8[np.ndarray, "height width 3"]) -> None:
         """Adds a picture to TensorBoard."""
@@ -82,7 +70,17 @@ class Metrics:
 
     def _write_event(self, step: int, **what: object) -> None:
         with workdir.writing(self._file):
+            if self._events is None:
+                self._open()
             self._events.write_event(Event(step=step, wall_time=time.time(), **what))
+
+    def _open(self) -> None:
+        """Makes the file, and has TensorBoard drop the events that are later than the start."""
+        self._events = EventsWriter(str(self._file))
+        first = self._start + 1 if self._start else 0
+        session = SessionLog(status=SessionLog.START)
+        self._events.write_event(Event(step=first, wall_time=time.time(), session_log=session))
+        self._flush()
 
     def _flush(self) -> None:
         with workdir.writing(self._file):

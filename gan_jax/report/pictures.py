@@ -1,6 +1,7 @@
 """Draws what G makes: grids of images, and how samples lie against a known density."""
 
 import io
+import logging
 import math
 import pathlib
 from typing import Any
@@ -11,7 +12,10 @@ from PIL import Image, ImageDraw
 
 from gan_jax import workdir
 from gan_jax.data import toys
+from gan_jax.errors import first_line, printable
 
+_LOGGER = logging.getLogger(__name__)
+_MOST_PIXELS = 2**26  # of a picture in a time-lapse
 Pixels = UInt8[np.ndarray, "rows columns 3"]
 
 
@@ -129,7 +133,7 @@ def time_lapse(folder: pathlib.Path, target: pathlib.Path, frames: int = 60) -> 
     """Makes a GIF of the pictures of a folder, in the order of their names.
 
     Args:
-      folder: of step_*.png files.
+      folder: of step_*.png files; damaged ones are left out, with a warning.
       target: the GIF; nothing is written where there are no pictures.
       frames: at most so many pictures, evenly chosen, the last held for longer.
     """
@@ -137,7 +141,17 @@ def time_lapse(folder: pathlib.Path, target: pathlib.Path, frames: int = 60) -> 
     if not paths:
         return
     chosen = np.unique(np.linspace(0, len(paths) - 1, min(frames, len(paths))).round().astype(int))
-    images = [Image.open(paths[index]) for index in chosen]
+    images, damaged = [], []
+    for path in (paths[index] for index in chosen):
+        try:
+            images.append(_read(path))
+        except Exception as error:  # Pillow has many for a damaged file
+            damaged.append(f"{path} ({first_line(error)})")
+    if damaged:
+        more = f" and {len(damaged) - 1} more" if damaged[1:] else ""
+        _LOGGER.warning("%s%s: left out of the time-lapse", printable(damaged[0]), more)
+    if not images:
+        return
     images = [
         image.resize(images[-1].size).convert("P", palette=Image.Palette.ADAPTIVE)
         for image in images
@@ -147,6 +161,18 @@ def time_lapse(folder: pathlib.Path, target: pathlib.Path, frames: int = 60) -> 
         images[0].save(
             draft, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0
         )
+
+
+def _read(path: pathlib.Path) -> Image.Image:
+    """Return a picture that `save` has written, decoded.
+
+    Raises:
+      Exception: of many kinds, if it is another file by now.
+    """
+    with Image.open(path, formats=("PNG",)) as image:
+        if image.width * image.height > _MOST_PIXELS:
+            raise ValueError(f"{image.width} x {image.height} pixels are too many")
+        return image.convert("RGB")
 
 
 def save(pixels: Pixels, path: pathlib.Path) -> None:
@@ -172,4 +198,4 @@ def _circle(centre: tuple[float, float], radius: float) -> Any:
 def _render(figure: Any) -> Pixels:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
-    return np.asarray(Image.open(buffer).convert("RGB"))
+    return np.asarray(Image.open(buffer, formats=("PNG",)).convert("RGB"))

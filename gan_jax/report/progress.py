@@ -1,9 +1,18 @@
 """Tells the person at the terminal how far the run is and how the two players stand."""
 
+import contextlib
+import os
 import sys
 import time
 
 from tqdm import tqdm
+
+from gan_jax.errors import printable
+
+_COLUMNS = 80  # of a terminal that does not tell
+
+# What a stream raises that cannot be written, or was closed: the run goes on in silence.
+_LOST = (AttributeError, OSError, ValueError)
 
 
 class Progress:
@@ -17,16 +26,23 @@ class Progress:
     def begin(self, start: int, steps: int) -> None:
         """At `start` of `steps` steps."""
         self._done, self._steps = start, steps
-        if sys.stderr.isatty():
-            self._bar = tqdm(initial=start, total=steps, unit="step", dynamic_ncols=True)
+        with contextlib.suppress(*_LOST):
+            if sys.stderr.isatty():
+                width = {"dynamic_ncols": True} if _columns() else {"ncols": _COLUMNS}
+                self._bar = tqdm(initial=start, total=steps, unit="step", **width)
 
     def close(self) -> None:
         """Ends the bar."""
-        if self._bar is not None:
-            self._bar.close()
+        with contextlib.suppress(*_LOST):
+            if self._bar is not None:
+                self._bar.close()
 
     def show(self, step: int, values: dict[str, float]) -> None:
         """Reports a logged step; `values` are a row of metrics."""
+        with contextlib.suppress(*_LOST):
+            self._show(step, values)
+
+    def _show(self, step: int, values: dict[str, float]) -> None:
         now = time.perf_counter()
         words = (
             f"d_loss {values['d_loss']:.3f}  g_loss {values['g_loss']:.3f}  "
@@ -49,7 +65,8 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Prints a line without disturbing the bar."""
-        tqdm.write(line, file=sys.stderr)
+        with contextlib.suppress(*_LOST):
+            tqdm.write(printable(line), file=sys.stderr)
 
 
 class Silence(Progress):
@@ -63,6 +80,11 @@ class Silence(Progress):
 
     def say(self, line: str) -> None:
         """Nothing."""
+
+
+def _columns() -> int:
+    """Return how wide the terminal says it is; 0 where it does not know, as under `script`."""
+    return os.get_terminal_size(sys.stderr.fileno()).columns
 
 
 def _clock(seconds: float) -> str:

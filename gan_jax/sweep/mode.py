@@ -74,7 +74,7 @@ def sweep(
 
     Raises:
       UsageError: if the sweep, the config, the data, the directory or the storage is not usable.
-      Stopped: after SIGTERM or SIGINT; what was in training is saved and given back.
+      Stopped: after SIGTERM, SIGINT or SIGHUP; what was in training is saved and given back.
       Unwritable: if the directory cannot be written any more. One run's that is gone fails its
         trial alone.
     """
@@ -180,7 +180,7 @@ class Worker:
         """Until every trial of the sweep has ended, by whichever worker.
 
         Raises:
-          Stopped: after SIGTERM or SIGINT; what was in training is saved and given back.
+          Stopped: after SIGTERM, SIGINT or SIGHUP; what was in training is saved and given back.
         """
         with ThreadPoolExecutor(1, "journal") as writer:
             while not self._signals.received:

@@ -24,6 +24,7 @@ from gan_jax import parallel, prng
 from gan_jax.config import Config
 from gan_jax.data.feed import plan_of
 from gan_jax.errors import Unwritable
+from gan_jax.pace import Stopwatch
 from gan_jax.program import Program
 from gan_jax.report.progress import Silence
 from gan_jax.session import open_session
@@ -150,14 +151,20 @@ class Turns:
 
     def _turn(self, member: Member) -> None:
         call, constant = self._program.call, self._program.feed.constant
-        end = member.session.next_due(member.step)
+        session, watch = member.session, Stopwatch()
+        end, first = session.next_due(member.step), member.step == session.start
         while member.step < end and not self._signals.received:
             state = self._states[member]
             item = next(self._items[member])
             self._states[member], metrics = call(state, member.key, constant, item)
             member.step += member.config.steps_per_call
-            member.session.add(member.step, metrics)
+            session.add(member.step, metrics, timed=False)
+            if first:  # it may have compiled, and the directory was opened
+                session.journal.go_on(member.step)
+                watch, first = Stopwatch(), False
         if member.step == end:
+            jax.block_until_ready(self._states[member])
+            session.journal.took(member.step, *watch.lap())
             member.session.keep(end, self._states[member])
 
 
@@ -181,6 +188,7 @@ class Lanes:
         self._call = parallel.populate(call)
         self._calls_of_each = config.steps_per_call
         self._lanes: list[Member | None] = [None] * self.places
+        self._compiled = False
         self._stack: PyTree = None
         self._keys: Any = None
 
@@ -220,7 +228,7 @@ class Lanes:
         per_call = self._calls_of_each
         ahead = min(member.session.next_due(member.step) - member.step for member in members)
         keys = parallel.shard(jax.random.wrap_key_data(jnp.asarray(self._keys)))
-        made = []
+        made, watch = [], Stopwatch()
         for i in range(ahead // per_call):
             if self._signals.received:
                 break
@@ -228,6 +236,7 @@ class Lanes:
             self._stack, metrics = self._call(self._stack, keys, self._constant, item)
             made.append(metrics)
         made = jax.device_get(made)
+        seconds, calm = watch.lap()
         for member in members:
             place = self._place(self._lanes.index(member))
             due = member.session.next_due(member.step)
@@ -235,9 +244,14 @@ class Lanes:
                 for metrics in made:
                     member.step += per_call
                     own = {name: values[place] for name, values in metrics.items()}
-                    member.session.add(member.step, own)
+                    member.session.add(member.step, own, timed=False)
+                if made and self._compiled:
+                    member.session.journal.took(member.step, seconds, calm)
+                elif made:
+                    member.session.journal.go_on(member.step)
                 if member.step == due and made:
                     member.session.keep(member.step, self.state(member))
+        self._compiled = self._compiled or bool(made)
 
     def _item(self, ahead: int, stand_in: Member) -> np.ndarray:
         """Indices of the real examples, [devices, lanes, steps, k, batch]."""
