@@ -154,7 +154,8 @@ def _json_paths(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 def _change_value(run: pathlib.Path, random: random.Random) -> str:
     name = random.choice(OBJECTS + LINES)
-    lines = [(run / name).read_text()] if name in OBJECTS else (run / name).open().readlines()
+    text = (run / name).read_text()
+    lines = [text] if name in OBJECTS else text.splitlines(keepends=True)
     place = random.randrange(len(lines))
     tree = json.loads(lines[place])
     *groups, last = random.choice(_json_paths(tree))
@@ -192,7 +193,7 @@ def _flip(run: pathlib.Path, random: random.Random) -> str:
 
 def _change_lines(run: pathlib.Path, random: random.Random) -> str:
     path = run / random.choice(LINES)
-    lines = path.open().readlines()
+    lines = path.read_text().splitlines(keepends=True)
     place = random.randrange(len(lines))
     what = random.choice(("removed", "twice", "first", "no text", "no object", "empty"))
     line = lines.pop(place)
