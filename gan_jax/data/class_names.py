@@ -1,14 +1,21 @@
 """The names of classes: as directories on disk, and read back from a folder or a flag."""
 
+import hashlib
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from gan_jax.config import nearest
 from gan_jax.errors import UsageError
 
-# What no file system takes, what some refuse, and "%" itself; a leading dot hides a directory, and
-# Windows drops a dot or a space at the end.
-_UNSAFE = re.compile(r'[\x00-\x1f\x7f%/\\:*?"<>|]|^[. ]|[. ]$')
+# What no file system takes, what some refuse, and "%" itself; a leading dot hides a directory,
+# Windows drops a dot or a space at the end and keeps some names for devices, and folders of images
+# leave out what macOS calls __MACOSX.
+_UNSAFE = re.compile(
+    r'[\x00-\x1f\x7f\ud800-\udfff%/\\:*?"<>|]|^[. ]|[. ]$'
+    r"|^(?=(?i:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)|__MACOSX$)."
+)
+_LONGEST = 200  # bytes of a directory's name; file systems take 255
 _MOST_LISTED = 10
 
 
@@ -16,12 +23,16 @@ def directory_name(name: str) -> str:
     """Return the name of the directory for the images of a class.
 
     Characters that a file system may refuse are percent-encoded, as in URLs, so that different
-    classes have different directories.
+    classes have different directories. A name that is too long ends in a hash of it.
 
     Args:
       name: The name of the class.
     """
-    return _UNSAFE.sub(lambda match: f"%{ord(match[0]):02X}", name) or "%"
+    safe = _UNSAFE.sub(lambda match: f"%{ord(match[0]):02X}", name) or "%"
+    if len(safe.encode()) <= _LONGEST:
+        return safe
+    digest = hashlib.sha256(safe.encode()).hexdigest()[:16]
+    return safe.encode()[: _LONGEST - 17].decode(errors="ignore") + f"%{digest}"
 
 
 def label_of(text: str, classes: Sequence[str], where: str) -> int:
@@ -42,6 +53,10 @@ def label_of(text: str, classes: Sequence[str], where: str) -> int:
     labels |= {directory_name(name): label for name, label in labels.items()}
     if text in labels:
         return labels[text]
+    # The same letters may be spelled by other code points, as file systems of macOS do.
+    spelled = {unicodedata.normalize("NFC", name): label for name, label in labels.items()}
+    if (same := unicodedata.normalize("NFC", text)) in spelled:
+        return spelled[same]
     numbered = any(name.isdecimal() for name in classes)
     if not numbered and text.isdecimal() and int(text) < len(classes):
         return int(text)
