@@ -1,6 +1,5 @@
 """What of an image is known: by the name of a mask, or by an image that is one."""
 
-import io
 import math
 import os
 import pathlib
@@ -12,8 +11,10 @@ from PIL import Image
 from scipy import ndimage
 
 from gan_jax import prng
+from gan_jax.apply.photos import contents, opened, reading
 from gan_jax.config import nearest
-from gan_jax.errors import UsageError, first_line
+from gan_jax.data.images import fit
+from gan_jax.errors import UsageError
 
 _HIDDEN = 0.2  # share of the pixels that `random` hides
 _EVERY = 4  # rows and columns of which `grid` keeps one
@@ -146,13 +147,33 @@ def _read(name: str, height: int, width: int) -> Bool[np.ndarray, "height width"
             f"--mask={name}: takes {' | '.join(names)}, or an image file, white where it is to be "
             f"filled{nearest(name, names)}"
         )
-    try:
-        image = Image.open(io.BytesIO(path.read_bytes())).convert("L")
-    except Exception as error:  # a damaged file can make a decoder raise anything
-        raise UsageError(f"--mask={name}: is no readable image ({first_line(error)})") from error
-    if image.size != (width, height):
+    with reading(f"--mask={name}"):
+        image = opened(contents(path))
+        if image.size != (width, height):
+            raise UsageError(
+                f"is {image.width}x{image.height}, and the run's images are {width}x{height}; make "
+                "it of their size"
+            )
+        return _white(image)
+
+
+def _white(image: Image.Image) -> Bool[np.ndarray, "height width"]:
+    """Return where an image is white.
+
+    What is transparent is left where white is painted, and white where black is painted.
+
+    Raises:
+      UsageError: if both are painted.
+    """
+    if not image.has_transparency_data:
+        return fit(image, 0, 1)[..., 0] >= 128
+    gray, alpha = np.moveaxis(np.asarray(image.convert("RGBA").convert("LA")), -1, 0)
+    white, painted = gray >= 128, alpha >= 128
+    if painted.all():
+        return white
+    if white[painted].any() and not white[painted].all():
         raise UsageError(
-            f"--mask={name}: is {image.width}x{image.height}, and the run's images are "
-            f"{width}x{height}; make it of their size"
+            "has transparent pixels beside black and white ones; make it opaque, white where it "
+            "is to be filled"
         )
-    return np.asarray(image) >= 128
+    return white & painted if white[painted].any() else ~painted

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import sys
 from collections.abc import Mapping
 
 import numpy as np
@@ -9,7 +10,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from gan_jax import workdir
-from gan_jax.errors import UsageError
+from gan_jax.errors import UsageError, printable
 
 
 def claim_file(target: pathlib.Path, endings: tuple[str, ...]) -> None:
@@ -27,6 +28,7 @@ def claim_file(target: pathlib.Path, endings: tuple[str, ...]) -> None:
         raise UsageError(f"--out={target}: takes {listed}")
     if _is_dir(target):
         raise UsageError(f"--out={target}: is a directory; name a file")
+    _is_dir(target.with_name(f"{target.name}.draft"))  # what is written first has a longer name
     _make(target.parent, target)
 
 
@@ -42,7 +44,12 @@ def claim_folder(target: pathlib.Path, mark: str = "") -> None:
       UsageError: if it holds something else, or cannot be written.
     """
     _make(target, target)
-    there = [path.name for path in target.iterdir()]
+    try:
+        there = [path.name for path in target.iterdir()]
+    except OSError as error:
+        raise UsageError(
+            f"--out={target}: cannot be read ({error.strerror}); name another place"
+        ) from error
     if there and mark not in there:
         raise UsageError(
             f"--out={target}: holds {there[0]}, which this mode has not written; name a directory "
@@ -87,4 +94,18 @@ def save_arrays(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 def say(what: str, target: pathlib.Path) -> None:
     """Tells the user what is where."""
-    print(f"{what}: {target}", flush=True)
+    tell(f"{what}: {target}")
+
+
+def tell(text: str) -> None:
+    """Print lines, whatever becomes of them: what they tell of is on disk.
+
+    Characters that the terminal cannot show are escaped, and a reader that has gone is no error.
+    """
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    lines = "\n".join(map(printable, text.split("\n")))
+    try:
+        print(lines.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    except OSError:
+        # The interpreter writes once more what could not be written, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
