@@ -18,7 +18,7 @@ from gan_jax import prng
 from gan_jax.apply import options as apply_options
 from gan_jax.apply.options import Options
 from gan_jax.apply.trained import Trained
-from gan_jax.data.class_names import directory_name, label_of
+from gan_jax.data.class_names import label_of
 from gan_jax.data.folder import Folder
 from gan_jax.data.images import FORMATS, fit, open_image
 from gan_jax.data.sources import Source, open_source
@@ -148,9 +148,7 @@ def _of_files(
         )
     files = _encoded(pathlib.Path(os.path.expanduser(options.images)), count)
     pixels = [_decode(data, name, trained.shape, options.fit) for name, (data, _) in files.items()]
-    labels = {directory_name(name): label for label, name in enumerate(trained.classes)}
-    labels |= {name: label for label, name in enumerate(trained.classes)}
-    own = [labels.get(folder) for _, folder in files.values()]
+    own = [_label(folder, trained.classes) for _, folder in files.values()]
     return np.stack(pixels), None if None in own else np.array(own, np.int32), list(files)
 
 
@@ -178,6 +176,16 @@ def _encoded(path: pathlib.Path, count: int) -> dict[str, tuple[bytes, str]]:
         raise UsageError(message.replace("config.dataset.name: ", "--images=")) from error
     except OSError as error:
         raise UsageError(f"--images={path}: cannot be read ({error.strerror})") from error
+
+
+def _label(folder: str, classes: tuple[str, ...]) -> int | None:
+    """Return the label of the class that a folder names; None if it names none."""
+    if folder.isdecimal() and folder not in classes:  # folders may be numbered for any reason
+        return None
+    try:
+        return label_of(folder, classes, "--images")
+    except UsageError:
+        return None
 
 
 def _decode(

@@ -5,11 +5,15 @@ import pytest
 from PIL import Image
 
 from gan_jax import workdir
+from gan_jax.apply import photos
 from gan_jax.apply.options import Options
 from gan_jax.apply.sample import sample
 from gan_jax.apply.sampler import Sampler
+from gan_jax.apply.trained import open_trained
+from gan_jax.data.class_names import directory_name
 from gan_jax.errors import UsageError
 from gan_jax.report import pictures
+from support import CLASSES
 
 
 def make(directory, **options):
@@ -46,6 +50,34 @@ def test_files_are_what_evaluate_reads(conditional_run, conditional, tmp_path):
     made = Sampler(conditional, 0, [2, 6]).some(42).image
     twos = folder.read(np.arange(21))["image"]
     assert np.abs(twos.astype(int) - made[::2]).max() <= 1
+
+
+def test_directories_are_named_by_classes_and_read_back(named_run, tmp_path, capsys):
+    sample(
+        workdir.own_config(named_run), named_run, "0", Options(num_samples=24, out=f"{tmp_path}/s")
+    )
+    folders = [path.name for path in (tmp_path / "s").iterdir()]
+    assert sorted(folders) == sorted(map(directory_name, CLASSES))
+    assert "T-shirt%2Ftop" in folders
+    assert {len(list((tmp_path / "s" / name).iterdir())) for name in folders} == {2}
+    trained = open_trained(workdir.own_config(named_run), named_run, "0")
+    made = Sampler(trained, 0, list(range(12))).some(24)
+    found = photos.read(trained, Options(num_samples=24, images=f"{tmp_path}/s"))
+    for name, image, label in zip(found.name, found.image, found.label, strict=True):
+        number = int(name[-10:-4])
+        assert label == made.label[number] == number % 12, name
+        assert np.abs(image.astype(int) - made.image[number]).max() <= 1
+    assert r"24 samples of classes airplane, T-shirt/top, " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("label", ["..", "red, blue", "CON", "11"])
+def test_one_class_alone_is_read_back_too(named_run, tmp_path, label):
+    options = Options(num_samples=3, label=label, out=f"{tmp_path}/s")
+    sample(workdir.own_config(named_run), named_run, "0", options)
+    trained = open_trained(workdir.own_config(named_run), named_run, "0")
+    expected = 11 if label == "11" else CLASSES.index(label)
+    found = photos.read(trained, Options(images=f"{tmp_path}/s"))
+    assert found.label.tolist() == 3 * [expected]
 
 
 def test_several_values_make_a_sheet(run, tmp_path):
