@@ -282,7 +282,7 @@ def _samples(trained: Trained, many: bool = True) -> str:
 
 def _digest(trained: Trained) -> str:
     found = workdir.read_lines(trained.directory / "digests.jsonl")
-    return next((row.get("sha256", "") for row in found if row["step"] == trained.step), "")
+    return next((str(row.get("sha256", "")) for row in found if row["step"] == trained.step), "")
 
 
 def _short(group: Network | Optimizer | Penalty) -> str:
