@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import sys
 from collections.abc import Mapping
 
 import numpy as np
@@ -98,14 +97,5 @@ def say(what: str, target: pathlib.Path) -> None:
 
 
 def tell(text: str) -> None:
-    """Print lines, whatever becomes of them: what they tell of is on disk.
-
-    Characters that the terminal cannot show are escaped, and a reader that has gone is no error.
-    """
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    lines = "\n".join(map(printable, text.split("\n")))
-    try:
-        print(lines.encode(encoding, "backslashreplace").decode(encoding), flush=True)
-    except OSError:
-        # The interpreter writes once more what could not be written, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Print lines, in which names of files and classes may hold what is not printable."""
+    print("\n".join(map(printable, text.split("\n"))), flush=True)
