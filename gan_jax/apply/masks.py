@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
-from PIL import Image
+from PIL import Image, ImageOps
 from scipy import ndimage
 
 from gan_jax import prng
-from gan_jax.apply.photos import contents, opened, reading
-from gan_jax.config import nearest
-from gan_jax.data.images import fit
+from gan_jax.apply.photos import contents
+from gan_jax.config import MAX_MEGAPIXELS, nearest
+from gan_jax.data import images
 from gan_jax.errors import UsageError
 
 _HIDDEN = 0.2  # share of the pixels that `random` hides
@@ -147,33 +147,42 @@ def _read(name: str, height: int, width: int) -> Bool[np.ndarray, "height width"
             f"--mask={name}: takes {' | '.join(names)}, or an image file, white where it is to be "
             f"filled{nearest(name, names)}"
         )
-    with reading(f"--mask={name}"):
-        image = opened(contents(path))
-        if image.size != (width, height):
-            raise UsageError(
-                f"is {image.width}x{image.height}, and the run's images are {width}x{height}; make "
-                "it of their size"
-            )
-        return _white(image)
+    try:
+        data = contents(path, name, MAX_MEGAPIXELS)
+        peak = images.peak(data)
+        image = images.load(data, name)
+        white = images.convert(image, name, 0, 1, images.white_of([peak] if peak else []))
+    except UsageError as error:
+        raise UsageError(str(error).replace("config.dataset.name: ", "--mask=")) from error
+    if white.shape[:2] != (height, width):
+        raise UsageError(
+            f"--mask={name}: is {white.shape[1]}x{white.shape[0]}, and the run's images are "
+            f"{width}x{height}; make it of their size"
+        )
+    return _hidden(name, image, white[..., 0] >= 128)
 
 
-def _white(image: Image.Image) -> Bool[np.ndarray, "height width"]:
-    """Return where an image is white.
+def _hidden(
+    name: str, image: Image.Image, white: Bool[np.ndarray, "height width"]
+) -> Bool[np.ndarray, "height width"]:
+    """Return what is to be filled: white, and where only black is painted, what is transparent.
 
-    What is transparent is left where white is painted, and white where black is painted.
+    Args:
+      name: of the mask.
+      image: the mask.
+      white: where it is white, lying on white.
 
     Raises:
-      UsageError: if both are painted.
+      UsageError: if some of it is transparent, and both black and white are painted.
     """
     if not image.has_transparency_data:
-        return fit(image, 0, 1)[..., 0] >= 128
-    gray, alpha = np.moveaxis(np.asarray(image.convert("RGBA").convert("LA")), -1, 0)
-    white, painted = gray >= 128, alpha >= 128
-    if painted.all():
         return white
-    if white[painted].any() and not white[painted].all():
-        raise UsageError(
-            "has transparent pixels beside black and white ones; make it opaque, white where it "
-            "is to be filled"
-        )
-    return white & painted if white[painted].any() else ~painted
+    painted = np.asarray(ImageOps.exif_transpose(image).convert("RGBA"))[..., 3] >= 128
+    if painted.all() or not white[painted].any():
+        return white
+    if white[painted].all():
+        return painted
+    raise UsageError(
+        f"--mask={name}: has transparent pixels beside black and white ones; make it opaque, white "
+        "where it is to be filled"
+    )

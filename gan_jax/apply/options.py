@@ -30,7 +30,7 @@ class Options(NamedTuple):
       between: what a walk goes between: seeds | labels.
       frames: of a walk, from one place to the next; 0: as many as suit what is written.
       images: a file, a directory or a zip; empty: the run's data.
-      split: of the run's TFDS data set; empty: the one that it trained on.
+      split: of the run's TFDS data set or folder; empty: the one that it trained on.
       fit: crop, resize and convert images that are not of the run's size and mode.
       mask: center | random | left | grid | lowres | an image file, white where it is to be filled.
       preset: of a completion.

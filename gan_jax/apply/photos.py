@@ -1,34 +1,30 @@
 """Given images: a file, a directory or a zip of them, or some of the run's own data."""
 
-import contextlib
 import dataclasses
-import io
+import logging
 import os
 import pathlib
-import warnings
-import zipfile
-from collections.abc import Iterator
 from typing import NamedTuple
+from zipfile import is_zipfile
 
 import numpy as np
 from jaxtyping import Int32, UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from gan_jax import prng
 from gan_jax.apply import options as apply_options
 from gan_jax.apply.options import Options
 from gan_jax.apply.trained import Trained
+from gan_jax.data import images
 from gan_jax.data.class_names import label_of
 from gan_jax.data.folder import Folder
-from gan_jax.data.images import FORMATS, fit, open_image
 from gan_jax.data.sources import Source, open_source
-from gan_jax.errors import UsageError, first_line, printable
+from gan_jax.errors import UsageError, printable
 
+_LOGGER = logging.getLogger(__name__)
 _USUAL = 8
 _MODES = {1: "L", 3: "RGB"}
 _WORDS = {"L": "gray", "RGB": "RGB"}
-_MEGABYTES, _MEGAPIXELS = 256, 100  # of an image file at most
-_TOO_LARGE = f"takes images of {_MEGAPIXELS} megapixels at most; make it smaller"
 
 
 class Photos(NamedTuple):
@@ -94,14 +90,14 @@ def open_data(trained: Trained, split: str = "") -> Source:
 
     Args:
       trained: the run.
-      split: of a TFDS data set; empty: the one that it trained on.
+      split: of a TFDS data set or a folder; empty: the one that it trained on.
 
     Raises:
       UsageError: if the data are not at hand, or have no such split.
     """
     dataset = trained.config.dataset
     if split:
-        if not dataset.name.startswith(("tfds:", "stacked_mnist")):
+        if not dataset.name.startswith(("tfds:", "stacked_mnist", "folder:")):
             raise UsageError(
                 f"--split={split}: the run's data, {dataset.name}, have no splits; leave it out"
             )
@@ -121,17 +117,17 @@ def _of_data(
     words = prng.host_bits(options.seed, "photos", 0, len(source))
     places = np.argsort(words, kind="stable")[:count]
     examples = source.read(places)
-    dataset_name = trained.config.dataset.name
-    known = " ".join(filter(None, (dataset_name, options.split)))
+    known = " ".join(filter(None, (trained.config.dataset.name, options.split)))
     names = [f"{known} example {place}" for place in places]
     if not (trained.num_classes and source.num_classes):
         return examples["image"], None, names
     label = examples["label"]
     numbers = tuple(map(str, range(source.num_classes)))  # all that older runs know of classes
     if trained.classes not in (source.classes, numbers):
-        where = f"config.dataset.name={dataset_name}: the class of {{}}"
         label = [
-            label_of(source.classes[i], trained.classes, where.format(name))
+            label_of(
+                source.classes[i], trained.classes, f"config.dataset.name: the class of {name}"
+            )
             for i, name in zip(label, names, strict=True)
         ]
     return examples["image"], np.array(label, np.int32), names
@@ -146,36 +142,45 @@ def _of_files(
         raise UsageError(
             f"--fit: makes squares, and the run's images are {width}x{height}; leave it out"
         )
-    files = _encoded(pathlib.Path(os.path.expanduser(options.images)), count)
-    pixels = [_decode(data, name, trained.shape, options.fit) for name, (data, _) in files.items()]
-    own = [_label(folder, trained.classes) for _, folder in files.values()]
-    return np.stack(pixels), None if None in own else np.array(own, np.int32), list(files)
-
-
-def _encoded(path: pathlib.Path, count: int) -> dict[str, tuple[bytes, str]]:
-    """The bytes of the first of the files that are meant, by their names, and their folders'."""
+    most = trained.config.dataset.max_megapixels
+    path = pathlib.Path(os.path.expanduser(options.images))
     try:
-        if not path.exists():
-            raise UsageError(f"--images={path}: no such file, directory or zip")
-        if path.suffix.lower() == ".zip" and path.is_file() and not zipfile.is_zipfile(path):
-            raise UsageError(f"--images={path}: is no readable zip; repair it")
-        if path.is_file() and not zipfile.is_zipfile(path):
-            with reading(f"--images={path}"):
-                return {path.name: (contents(path), "")}
-        if not path.is_file() and not path.is_dir():
-            raise UsageError(f"--images={path}: takes an image, a directory or a zip")
-        folder = Folder(str(path), image_size=1, channels=0)
-        names = folder.names[:count]
-        if folder.classes:
-            folders = [folder.classes[label] for label in folder.labels[:count]]
-        else:
-            folders = [pathlib.PurePosixPath(name).parent.name for name in names]
-        return {name: (folder.encoded(name), of) for name, of in zip(names, folders, strict=True)}
+        files, own = _encoded(path, count, trained.classes, most)
+        peaks = [peak for data in files.values() if (peak := images.peak(data)) is not None]
+        white = images.white_of(peaks)
+        pixels = [
+            _decode(images.load(data, name, most), name, trained.shape, options.fit, white)
+            for name, data in files.items()
+        ]
     except UsageError as error:
         message = str(error).replace("config.dataset.name: folder:", "--images=")
-        raise UsageError(message.replace("config.dataset.name: ", "--images=")) from error
-    except OSError as error:
-        raise UsageError(f"--images={path}: cannot be read ({error.strerror})") from error
+        raise UsageError(message.replace("config.dataset.name: ", "--images: ")) from error
+    return np.stack(pixels), own, list(files)
+
+
+def _encoded(
+    path: pathlib.Path, count: int, classes: tuple[str, ...], max_megapixels: int
+) -> tuple[dict[str, bytes], Int32[np.ndarray, "n"] | None]:
+    """The bytes of the first of the files that are meant, by their names, and their classes."""
+    if os.path.isfile(path):
+        data = contents(path, path.name, max_megapixels)
+        if images.format_of(data) or not (path.suffix.lower() == ".zip" or is_zipfile(path)):
+            return {path.name: data}, None
+    elif os.path.exists(path) and not os.path.isdir(path):
+        raise UsageError(f"--images={path}: takes an image, a directory or a zip")
+    folder = Folder(str(path), 1, 0, labels="folders", max_megapixels=max_megapixels)
+    labels = [_label(name, classes) for name in folder.classes]
+    if not labels or None in labels:  # they may lie otherwise, or in no folders
+        folder = Folder(str(path), 1, 0, max_megapixels=max_megapixels)
+        labels = [_label(name, classes) for name in folder.classes]
+    structure = f"--images={path}: {len(folder)} images; {folder.layout.structure}"
+    _LOGGER.info("%s", printable(structure))
+    for warning in folder.layout.warnings:
+        _LOGGER.warning("%s", printable(f"--images={path}: {warning}"))
+    files = {name: folder.encoded(name) for name in folder.names[:count]}
+    if not labels or None in labels:
+        return files, None
+    return files, np.array(labels, np.int32)[folder.labels[:count]]
 
 
 def _label(folder: str, classes: tuple[str, ...]) -> int | None:
@@ -188,76 +193,40 @@ def _label(folder: str, classes: tuple[str, ...]) -> int | None:
         return None
 
 
-def _decode(
-    data: bytes, name: str, shape: tuple[int, ...], fitted: bool
-) -> UInt8[np.ndarray, "height width c"]:
-    """The pixels of a file, of that shape already, or made so."""
-    height, width, channels = shape
-    with reading(f"--images: {name}"):
-        image = opened(data)
-        size, mode = image.size, image.mode
-        pixels = fit(image, height if fitted else 0, channels)
-    if not fitted and (size, mode) != ((width, height), _MODES[channels]):
-        raise UsageError(
-            f"--images: {name}: is {size[0]}x{size[1]} {_named(mode)}, and the run takes "
-            f"{width}x{height} {_named(_MODES[channels])}; --fit crops, resizes and converts it"
-        )
-    return pixels
-
-
-def contents(path: pathlib.Path) -> bytes:
-    """Return the bytes of an image file.
-
-    Raises:
-      UsageError: if there are more than any image should have, or it cannot be read.
-    """
-    try:
-        megabytes = path.stat().st_size / 10**6
-        if megabytes <= _MEGABYTES:
-            return path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot be read ({error.strerror})") from error
-    raise UsageError(f"has {megabytes:,.0f} MB; takes image files of {_MEGABYTES} MB at most")
-
-
-def opened(data: bytes) -> Image.Image:
-    """Decode an image file, upright.
-
-    Raises:
-      UsageError: if it has more pixels than a photo should.
-      Exception: of many kinds, if it is damaged or of a format that is not read.
-    """
-    with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning):
-        image = open_image(io.BytesIO(data))
-    if image.width * image.height > _MEGAPIXELS * 10**6:
-        raise UsageError(f"is {image.width}x{image.height} pixels; {_TOO_LARGE}")
-    return ImageOps.exif_transpose(image)
-
-
-@contextlib.contextmanager
-def reading(where: str) -> Iterator[None]:
-    """Within it, whatever a file makes a decoder raise becomes one line.
+def contents(path: pathlib.Path, name: str, max_megapixels: int) -> bytes:
+    """Return the bytes of an image file; the first ones if they are not those of an image.
 
     Args:
-      where: what the line begins with.
+      path: of a file that is there.
+      name: what to call it in an error.
+      max_megapixels: of an image; a file that is too large for one is refused.
 
     Raises:
-      UsageError: in place of any exception.
+      UsageError: if it is too large, or cannot be read.
     """
     try:
-        yield
-    except UsageError as error:
-        raise UsageError(f"{where}: {error}") from error
-    except Image.DecompressionBombError as error:
-        raise UsageError(f"{where}: has too many pixels; {_TOO_LARGE}") from error
-    except UnidentifiedImageError as error:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size > images.max_bytes(max_megapixels):
+                raise images.too_many_bytes(name, max_megapixels)
+            head = file.read(64)
+            return head + file.read() if images.format_of(head) else head
+    except OSError as error:
+        raise images.unreadable(name, error) from error
+
+
+def _decode(
+    image: Image.Image, name: str, shape: tuple[int, ...], fitted: bool, white: images.White
+) -> UInt8[np.ndarray, "height width c"]:
+    """The pixels of an image, of that shape already, or made so."""
+    height, width, channels = shape
+    pixels = images.convert(image, name, height if fitted else 0, channels, white)
+    if not fitted and (*pixels.shape[:2], image.mode) != (height, width, _MODES[channels]):
         raise UsageError(
-            f"{where}: is no image, or damaged; takes {', '.join(FORMATS)}; repair or remove it"
-        ) from error
-    except Exception as error:  # a damaged file can make a decoder raise anything
-        raise UsageError(
-            f"{where}: truncated or damaged image ({first_line(error)}); repair or remove it"
-        ) from error
+            f"--images: {name}: is {pixels.shape[1]}x{pixels.shape[0]} {_named(image.mode)}, and "
+            f"the run takes {width}x{height} {_named(_MODES[channels])}; --fit crops, resizes and "
+            "converts it"
+        )
+    return pixels
 
 
 def _named(mode: str) -> str:

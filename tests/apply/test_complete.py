@@ -201,7 +201,7 @@ def test_an_image_of_another_size_or_mode_is_refused(run, capsys, tmp_path, mode
 def test_what_is_no_image_is_refused(run, capsys, tmp_path):
     (tmp_path / "a.png").write_bytes(b"no image")
     line = refused("complete", run, capsys, images=str(tmp_path / "a.png"))
-    assert "a.png: is no image, or damaged" in line
+    assert "--images: a.png: truncated or damaged image (it is not a file of any" in line
     (tmp_path / "empty").mkdir()
     line = refused("complete", run, capsys, images=str(tmp_path / "empty"))
     assert f"error: --images={tmp_path}/empty holds no files" in line

@@ -4,6 +4,7 @@ import io
 import os
 import re
 import struct
+import tracemalloc
 import zipfile
 import zlib
 
@@ -109,30 +110,33 @@ def test_only_the_formats_that_are_listed_are_opened(plain, tmp_path, monkeypatc
     victim = tmp_path / "images" / "x.png"
     victim.parent.mkdir()
     victim.write_bytes(data)
+    said = r"x\.png: truncated or damaged image \(it is not a file of any format that is read\)"
     for images in (victim, victim.parent):
-        line = refused(plain, images, fit=True)
-        assert re.search(r"x\.png: is no image, or damaged; takes PNG, JPEG, .*; repair", line)
-    with pytest.raises(UsageError, match=r"--mask=.*x\.png: is no image, or damaged; takes PNG"):
+        assert re.search(said, refused(plain, images, fit=True))
+    with pytest.raises(UsageError, match=f"^--mask=.*{said}"):
         masks.named(str(victim), 8, 8, 0)
     assert not started.exists()
 
 
-def test_what_is_too_large_costs_nothing_and_is_not_called_damaged(plain, tmp_path):
+def test_what_is_too_large_is_refused_unread_and_not_called_damaged(plain, tmp_path):
     (tmp_path / "wide.png").write_bytes(png(60_000, 60_000))
-    (tmp_path / "large.png").write_bytes(png(12_000, 12_000))
-    with (tmp_path / "zeros.png").open("wb") as file:
+    (tmp_path / "large.png").write_bytes(png(9_000, 9_000))
+    with (tmp_path / "huge.png").open("wb") as file:
+        file.write(png(10, 10))
         file.truncate(2**30)
-    says = {
-        "wide.png": "has too many pixels; takes images of 100 megapixels at most",
-        "large.png": "is 12000x12000 pixels; takes images of 100 megapixels at most",
-        "zeros.png": "has 1,074 MB; takes image files of 256 MB at most",
-    }
+    says = {"wide": "hundreds of megapixels", "large": "9000x9000 pixels", "huge": "256 MB"}
+    tracemalloc.start()
     for name, said in says.items():
-        line = refused(plain, tmp_path / name, fit=True)
-        assert said in line
+        line = refused(plain, tmp_path / f"{name}.png", fit=True)
+        assert re.search(f"{name}.png: the image is too large .*{said}", line)
         assert "damaged" not in line
-        with pytest.raises(UsageError, match=f"--mask=.*{said}"):
-            masks.named(str(tmp_path / name), 8, 8, 0)
+        with pytest.raises(UsageError, match=f"^--mask=.*the image is too large .*{said}"):
+            masks.named(f"{tmp_path}/{name}.png", 8, 8, 0)
+    with (tmp_path / "zeros.png").open("wb") as file:
+        file.truncate(2**28)
+    assert "not a file of any format" in refused(plain, tmp_path / "zeros.png")
+    assert tracemalloc.get_traced_memory()[1] < 2**24
+    tracemalloc.stop()
 
 
 def test_a_truncated_image_is_called_damaged(plain, tmp_path):
@@ -145,6 +149,31 @@ def test_what_is_no_file_is_refused(plain, tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     for images in (tmp_path / "pipe.png", "/dev/zero"):
         assert "takes an image, a directory or a zip" in refused(plain, images)
+    assert "no such directory or zip" in refused(plain, tmp_path / "none.png")
+    assert "File name too long" in refused(plain, tmp_path / (300 * "a"))
+
+
+def test_an_image_that_is_a_zip_too_is_an_image(plain, tmp_path):
+    save(tmp_path / "a.png")
+    with zipfile.ZipFile(tmp_path / "a.png", "a") as file:
+        file.writestr("b.png", b"no image")
+    found = photos.read(plain, Options(images=f"{tmp_path}/a.png"))
+    np.testing.assert_array_equal(found.image[0, :, :, 0], GRAY)
+
+
+def test_twelve_bits_are_not_dark(plain, tmp_path):
+    Image.fromarray(GRAY.astype(np.uint16) * 64).save(tmp_path / "a.png")
+    found = photos.read(plain, Options(images=f"{tmp_path}/a.png", fit=True))
+    np.testing.assert_array_equal(found.image[0, :, :, 0], GRAY * 4)
+
+
+def test_how_a_folder_is_read_is_said(plain, tmp_path, caplog):
+    save(tmp_path / "train" / "1.png")
+    save(tmp_path / "val" / "2.png")
+    with caplog.at_level("INFO", "gan_jax"):
+        found = photos.read(plain, Options(images=str(tmp_path)))
+    assert found.name == ["train/1.png"]
+    assert "1 images; split train (train/)" in caplog.text
 
 
 @pytest.mark.parametrize("mode", ["1", "P", "RGB", "RGBA", "LA", "CMYK", "YCbCr", "I;16"])
