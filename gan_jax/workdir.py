@@ -178,14 +178,14 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
 def write_text(path: pathlib.Path, text: str) -> None:
     """Replaces a file in one move."""
     with replacing(path, path.with_name(path.name + ".draft")) as draft:
-        draft.write_text(text, encoding="utf-8", errors="backslashreplace")
+        draft.write_text(text, "utf-8", "backslashreplace")
 
 
 def write_shared_text(path: pathlib.Path, text: str) -> None:
     """Replaces a file in one move, where several processes may do so at once."""
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}.draft")
     with replacing(path, draft):
-        draft.write_text(text, encoding="utf-8", errors="backslashreplace")
+        draft.write_text(text, "utf-8", "backslashreplace")
 
 
 @contextlib.contextmanager
