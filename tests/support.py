@@ -8,7 +8,19 @@ import subprocess
 import sys
 import time
 
-from gan_jax.config import DCGAN, MLP, Config, Dataset, Ema, Latent, Optimizer
+from gan_jax.config import (
+    DCGAN,
+    MLP,
+    Config,
+    Dataset,
+    Ema,
+    Latent,
+    Optimizer,
+    ResNetDiscriminator,
+    ResNetGenerator,
+    as_dict,
+)
+from gan_jax.workdir import write_json
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -46,6 +58,36 @@ def tiny_mlp_config(**changes) -> Config:
     return tiny_config(**(settings | changes))
 
 
+def conditional_config() -> Config:
+    """A ResNet that is told of classes, at the least width."""
+    config = tiny_config(
+        conditional=True, ema=Ema(), steps=2, loss="hinge",
+        generator=ResNetGenerator(channels=(4, 4), spectral_norm=True),
+        discriminator=ResNetDiscriminator(channels=(4,), down=1, spectral_norm=True),
+    )  # fmt: skip
+    config.eval.features = "pixels"
+    config.eval.batch_size = 40
+    return config
+
+
+def untrained_run(directory: pathlib.Path, classes: tuple[str, ...]) -> pathlib.Path:
+    """A run that has not begun: of its checkpoints there is number 0, and its data are gone."""
+    config = conditional_config()
+    config.dataset.name, config.dataset.image_size = f"folder:{directory}/gone", 8
+    directory.mkdir()
+    write_json(directory / "config.json", as_dict(config))
+    sample = {"shape": [8, 8, 1], "num_classes": len(classes), "classes": list(classes)}
+    write_json(directory / "manifest.json", {"sample": sample})
+    return directory
+
+
+# Names of classes as users may have them.
+CLASSES = (
+    "airplane", "T-shirt/top", "..", "pick-up truck", "caf\u00e9", "CON", "a|b", "red, blue", "red",
+    "<script>alert(1)</script>", "\u65e5\u672c", "b\udce9\n",
+)  # fmt: skip
+
+
 TINY_FLAGS = (
     "--config=experiments/digits_dcgan.py",
     "--config.batch_size=16",
@@ -74,6 +116,17 @@ def get_config():
 
 def get_sweep():
 """
+
+
+def ghostscript_stub(folder: pathlib.Path, monkeypatch) -> pathlib.Path:
+    """Puts a program `gs` on the path; the file that this returns is there once it was started."""
+    program, started = folder / "bin" / "gs", folder / "started"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\ntouch '{started}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr("PIL.EpsImagePlugin.gs_binary", None)
+    return started
 
 
 class Launcher:

@@ -1,6 +1,7 @@
 """The model card of an exported generator, as Hugging Face's hub shows it: README.md."""
 
 import pathlib
+import re
 from typing import Any
 
 import jax
@@ -8,6 +9,7 @@ import jax
 from gan_jax import provenance, workdir
 from gan_jax.apply.trained import Trained
 from gan_jax.config import Config, Network, Optimizer, Penalty
+from gan_jax.errors import printable
 from gan_jax.evaluate import rows
 
 Manifest = dict[str, Any]
@@ -58,6 +60,10 @@ _OWN = (
     "nor whom they show. To be filled in before this is published."
 )
 _UNKNOWN = f"gan_jax knows nothing of this data set's licence: {_CHECK}."
+_SHOWN = 100  # classes at most
+# What Markdown, HTML within it, or GitHub's and Hugging Face's tables, links and mentions may take
+# for markup. An underscore inside a word is none.
+_MARKUP = re.compile(r"[\\`*{}\[\]<>#|~!&\"'$^@]|:(?=//)|(?i:(?<=www)\.)|\b_|_\b")
 
 
 def write(trained: Trained, platforms: tuple[str, ...]) -> str:
@@ -70,6 +76,7 @@ def write(trained: Trained, platforms: tuple[str, ...]) -> str:
     manifest = provenance.read(trained.directory)
     sections = {
         "Load it": _loading(trained, platforms),
+        "Classes": _classes(trained),
         "The experiment": _experiment(trained),
         "Data": _data(trained, manifest),
         "Training": _training(trained, manifest),
@@ -77,7 +84,7 @@ def write(trained: Trained, platforms: tuple[str, ...]) -> str:
         "Use and limits": _limits(trained),
     }
     parts = [_front_matter(trained), _introduction(trained)]
-    parts += [f"## {title}\n\n{text}" for title, text in sections.items()]
+    parts += [f"## {title}\n\n{text}" for title, text in sections.items() if text]
     return "\n\n".join(parts) + "\n"
 
 
@@ -121,7 +128,7 @@ def _introduction(trained: Trained) -> str:
         source += f" and a class, 0 to {classes - 1},"
     average = "the moving average of G's weights" if trained.params == "ema" else "G's own weights"
     text = (
-        f"# A {config.generator.name} generator of {data_name(config)}\n\n"
+        f"# A {_plain(config.generator.name)} generator of {_plain(data_name(config))}\n\n"
         f"G of a generative adversarial network. It turns {source} into {_samples(trained)}. "
         f"Trained by gan_jax, whose code is under the MIT licence; these are {average} after "
         f"{trained.step:,} steps."
@@ -163,6 +170,19 @@ def _loading(trained: Trained, platforms: tuple[str, ...]) -> str:
     )
 
 
+def _classes(trained: Trained) -> str:
+    """Return which label is which class; nothing if there are no classes."""
+    if not trained.classes:
+        return ""
+    shown = trained.classes[:_SHOWN]
+    lines = ["| label | class |", "| ---: | --- |"]
+    lines += [f"| {label} | {_plain(name)} |" for label, name in enumerate(shown)]
+    more = f"\n\nThese are {_SHOWN} of {len(trained.classes):,}." * (shown != trained.classes)
+    return (
+        "\n".join(lines) + f"{more}\n\n`classes.json` lists all names in the order of the labels."
+    )
+
+
 def _experiment(trained: Trained) -> str:
     config = trained.config
     count = sum(leaf.size for leaf in jax.tree.leaves(trained.generator["params"]))
@@ -192,7 +212,7 @@ def _data(trained: Trained, manifest: Manifest) -> str:
     facts |= {
         "examples": f"{data['examples']:,}" if data else "not recorded",
         "each": _samples(trained, many=False),
-        "fingerprint (SHA-256)": f"`{data['sha256']}`" if data else "not recorded",
+        "fingerprint (SHA-256)": data["sha256"] if data else "not recorded",
     }
     return f"{_table(facts)}\n\nLicence: {licence(config.dataset.name)}"
 
@@ -211,7 +231,7 @@ def _training(trained: Trained, manifest: Manifest) -> str:
         "devices": f"{kinds} ({manifest.get('backend')})" if kinds else "not recorded",
         "versions": ", ".join(f"{name} {value}" for name, value in versions.items() if value),
         "gan_jax": f"{manifest.get('gan_jax', '')}, commit {manifest.get('git') or 'not recorded'}",
-        "state at this step (SHA-256)": f"`{digest}`" if digest else "not recorded",
+        "state at this step (SHA-256)": digest or "not recorded",
     }  # fmt: skip
     return _table(facts)
 
@@ -229,9 +249,8 @@ def _metrics(trained: Trained) -> str:
     if not scored:
         return f"None: nothing was scored at step {trained.step:,}."
     return (
-        "Scores compare with those of the same protocol alone, the text behind the step.\n\n```\n"
-        + "\n\n".join(scored)
-        + "\n```"
+        "Scores compare with those of the same protocol alone, the text behind the step.\n\n"
+        + _block("\n\n".join(scored))
     )
 
 
@@ -263,7 +282,7 @@ def _samples(trained: Trained, many: bool = True) -> str:
 
 def _digest(trained: Trained) -> str:
     found = workdir.read_lines(trained.directory / "digests.jsonl")
-    return next((row.get("sha256", "") for row in found if row["step"] == trained.step), "")
+    return next((str(row.get("sha256", "")) for row in found if row["step"] == trained.step), "")
 
 
 def _short(group: Network | Optimizer | Penalty) -> str:
@@ -276,4 +295,18 @@ def _short(group: Network | Optimizer | Penalty) -> str:
 
 
 def _table(facts: dict[str, Any]) -> str:
-    return "\n".join(["| | |", "| --- | --- |", *[f"| {k} | {v} |" for k, v in facts.items()]])
+    lines = [f"| {_plain(name)} | {_plain(value)} |" for name, value in facts.items()]
+    return "\n".join(["| | |", "| --- | --- |", *lines])
+
+
+def _plain(value: Any) -> str:
+    """Return text that shows as it is wherever it stands in Markdown, in one line."""
+    return _MARKUP.sub(lambda match: f"&#{ord(match[0])};", printable(str(value)))
+
+
+def _block(text: str) -> str:
+    """Return lines as a block of code, which nothing in them ends."""
+    ticks = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * max(3, ticks + 1)
+    lines = "\n".join(map(printable, text.split("\n")))
+    return f"{fence}\n{lines}\n{fence}"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from gan_jax.apply import masks, results, similarity
+from gan_jax.apply import masks, output, results, similarity
 from gan_jax.apply import photos as photos_of
 from gan_jax.apply.blend import poisson
 from gan_jax.apply.masks import Mask
@@ -60,8 +60,8 @@ def complete(config: Config, directory: pathlib.Path, which: str, options: Optio
         "history": found.history,
     }  # fmt: skip
     results.write(folder, "complete", columns, record, arrays)
-    print(_table(rows, record["mean"]))
-    print(f"before | {' | '.join(list(columns)[1:])}: {folder / 'sheet.png'}")
+    output.tell(_table(rows, record["mean"]))
+    output.say(f"before | {' | '.join(list(columns)[1:])}", folder / "sheet.png")
 
 
 def fill(trained: Trained, preset: Preset, photos: Photos, mask: Mask, seed: int) -> Found:
@@ -130,7 +130,9 @@ def _table(rows: results.Rows, means: dict[str, Any]) -> str:
     for column in means:
         lines[0] += [f"{column}: PSNR of the hole", "SSIM of the whole"]
     for row in [*rows, {"name": "mean"} | means]:
-        lines.append([row["name"], f"{row['losses']['total']:.4g}" if "losses" in row else ""])
+        lines.append(
+            [results.called(row), f"{row['losses']['total']:.4g}" if "losses" in row else ""]
+        )
         for column in means:
             lines[-1].append(results.number(row[column]["psnr_hole"], 2))
             lines[-1].append(results.number(row[column]["ssim"], 3))

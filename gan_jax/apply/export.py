@@ -24,7 +24,10 @@ from gan_jax.report import pictures
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 FORMAT = "gan_jax generator 1"
-FILES = ("README.md", "config.json", "generator.jax", "generator.safetensors", "samples.png")
+FILES = (
+    "README.md", "classes.json", "config.json", "generator.jax", "generator.safetensors",
+    "samples.png",
+)  # fmt: skip
 _SAMPLES = 64
 
 
@@ -33,8 +36,8 @@ def export(config: Config, directory: pathlib.Path, which: str, options: Options
 
     `generator.jax` is the program with its weights (`to_program`), `generator.safetensors` the
     weights alone (`to_weights`), `config.json` the run's but for where its data lie, `samples.png`
-    64 images where the run makes images, and `README.md` the model card. An export that is there is
-    replaced file by file.
+    64 images where the run makes images, `classes.json` the names of the classes where there are
+    any, and `README.md` the model card. An export that is there is replaced file by file.
 
     Args:
       config: the run's.
@@ -52,13 +55,21 @@ def export(config: Config, directory: pathlib.Path, which: str, options: Options
     _replace(folder / "generator.jax", to_program(trained))
     _replace(folder / "generator.safetensors", to_weights(trained))
     workdir.write_json(folder / "config.json", _public(config))
+    for name in (
+        "classes.json",
+        "samples.png",
+    ):  # of an earlier export, which may be of another run
+        with workdir.writing(folder / name):
+            (folder / name).unlink(missing_ok=True)
+    if trained.classes:
+        workdir.write_json(folder / "classes.json", {"classes": trained.classes})
     if len(trained.shape) == 3:
         made = Sampler(trained, 0, list(range(max(trained.num_classes, 1)))).some(_SAMPLES)
         pictures.save(pictures.tile(made.image), folder / "samples.png")
     workdir.write_text(folder / "README.md", card.write(trained, PLATFORMS))
-    print(f"{folder}: G after {trained.step} steps, {trained.params} weights")
+    output.tell(f"{folder}: G after {trained.step} steps, {trained.params} weights")
     for path in filter(pathlib.Path.exists, (folder / name for name in FILES)):
-        print(f"  {path.name:<22} {path.stat().st_size:>12,} bytes")
+        output.tell(f"  {path.name:<22} {path.stat().st_size:>12,} bytes")
 
 
 def to_program(trained: Trained) -> bytes:

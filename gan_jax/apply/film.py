@@ -55,12 +55,10 @@ def _encode(frames: list[Pixels], path: pathlib.Path) -> None:
     command = [
         "ffmpeg", "-loglevel", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24",
         "-s", f"{width}x{height}", "-r", str(1000 // _MILLISECONDS), "-i", "-",
-        "-pix_fmt", "yuv420p", "-f", "mp4", str(path),
+        "-pix_fmt", "yuv420p", "-f", "mp4", str(path.absolute()),  # no option, and no protocol
     ]  # fmt: skip
     data = b"".join(frame.tobytes() for frame in padded)
     ended = subprocess.run(command, input=data, capture_output=True, check=False)
     if ended.returncode:
         said = ended.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
-        raise UsageError(
-            f"--out={path.with_suffix('.mp4')}: ffmpeg failed ({said[-1]}); take .webp"
-        )
+        raise UsageError(f"--out={path.with_suffix('')}: ffmpeg failed ({said[-1]}); take .webp")

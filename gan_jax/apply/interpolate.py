@@ -65,7 +65,7 @@ def interpolate(config: Config, directory: pathlib.Path, which: str, options: Op
     draw = Draw(flags.number(options, "truncation", 0.0), flags.number(options, "psi", 1.0))
     trained = open_trained(config, directory, which, options.params)
     must_make_images(trained, "interpolate")
-    labels = flags.labels(options, trained.num_classes)
+    labels = flags.labels(options, trained.classes)
     sampler = Sampler(trained, options.seed, labels, draw, options.statistics)
     walk = _walk(trained, sampler, labels, options, closed=target.suffix != ".png")
     images = _images(trained, sampler.variables, walk)
@@ -75,7 +75,8 @@ def interpolate(config: Config, directory: pathlib.Path, which: str, options: Op
         pictures.save(pictures.tile(flat, columns=moments), target)
     else:
         film.save([pictures.tile(images[:, moment]) for moment in range(moments)], target)
-    output.say(f"{walks} walks of {moments} images of step {trained.step}", target)
+    through = flags.named(labels, trained.classes)
+    output.say(f"{walks} walks of {moments} images{through} of step {trained.step}", target)
 
 
 def linear(

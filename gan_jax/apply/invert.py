@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from gan_jax import prng
+from gan_jax.apply import output, results, similarity
 from gan_jax.apply import photos as photos_of
-from gan_jax.apply import results, similarity
 from gan_jax.apply.complete import as_floats
 from gan_jax.apply.masks import Mask
 from gan_jax.apply.options import Options
@@ -83,8 +83,8 @@ def invert(config: Config, directory: pathlib.Path, which: str, options: Options
     }  # fmt: skip
     columns = {"original": photos.image, "inverted": inverted}
     results.write(folder, "invert", columns, record, arrays)
-    print(_table(rows, record["mean"]))
-    print(f"original | inverted: {folder / 'sheet.png'}")
+    output.tell(_table(rows, record["mean"]))
+    output.say("original | inverted", folder / "sheet.png")
 
 
 def _apart(trained: Trained, originals: Images, inverted: Images) -> Apart | None:
@@ -129,7 +129,7 @@ def _table(rows: results.Rows, means: dict[str, Any]) -> str:
         share = scores.get("of_usual")
         lines.append(
             [
-                row["name"],
+                results.called(row),
                 loss,
                 results.number(scores["psnr"], 2),
                 results.number(scores["ssim"], 3),

@@ -1,6 +1,5 @@
 """What of an image is known: by the name of a mask, or by an image that is one."""
 
-import io
 import math
 import os
 import pathlib
@@ -8,12 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
-from PIL import Image
+from PIL import Image, ImageOps
 from scipy import ndimage
 
 from gan_jax import prng
-from gan_jax.config import nearest
-from gan_jax.errors import UsageError, first_line
+from gan_jax.apply.photos import contents
+from gan_jax.config import MAX_MEGAPIXELS, nearest
+from gan_jax.data import images
+from gan_jax.errors import UsageError
 
 _HIDDEN = 0.2  # share of the pixels that `random` hides
 _EVERY = 4  # rows and columns of which `grid` keeps one
@@ -147,12 +148,41 @@ def _read(name: str, height: int, width: int) -> Bool[np.ndarray, "height width"
             f"filled{nearest(name, names)}"
         )
     try:
-        image = Image.open(io.BytesIO(path.read_bytes())).convert("L")
-    except Exception as error:  # a damaged file can make a decoder raise anything
-        raise UsageError(f"--mask={name}: is no readable image ({first_line(error)})") from error
-    if image.size != (width, height):
+        data = contents(path, name, MAX_MEGAPIXELS)
+        peak = images.peak(data)
+        image = images.load(data, name)
+        white = images.convert(image, name, 0, 1, images.white_of([peak] if peak else []))
+    except UsageError as error:
+        raise UsageError(str(error).replace("config.dataset.name: ", "--mask=")) from error
+    if white.shape[:2] != (height, width):
         raise UsageError(
-            f"--mask={name}: is {image.width}x{image.height}, and the run's images are "
+            f"--mask={name}: is {white.shape[1]}x{white.shape[0]}, and the run's images are "
             f"{width}x{height}; make it of their size"
         )
-    return np.asarray(image) >= 128
+    return _hidden(name, image, white[..., 0] >= 128)
+
+
+def _hidden(
+    name: str, image: Image.Image, white: Bool[np.ndarray, "height width"]
+) -> Bool[np.ndarray, "height width"]:
+    """Return what is to be filled: white, and where only black is painted, what is transparent.
+
+    Args:
+      name: of the mask.
+      image: the mask.
+      white: where it is white, lying on white.
+
+    Raises:
+      UsageError: if some of it is transparent, and both black and white are painted.
+    """
+    if not image.has_transparency_data:
+        return white
+    painted = np.asarray(ImageOps.exif_transpose(image).convert("RGBA"))[..., 3] >= 128
+    if painted.all() or not white[painted].any():
+        return white
+    if white[painted].all():
+        return painted
+    raise UsageError(
+        f"--mask={name}: has transparent pixels beside black and white ones; make it opaque, white "
+        "where it is to be filled"
+    )

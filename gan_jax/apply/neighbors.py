@@ -63,7 +63,7 @@ def neighbors(config: Config, directory: pathlib.Path, which: str, options: Opti
     draw = Draw(flags.number(options, "truncation", 0.0), flags.number(options, "psi", 1.0))
     trained = open_trained(config, directory, which, options.params)
     must_make_images(trained, "neighbors")
-    labels = flags.labels(options, trained.num_classes)
+    labels = flags.labels(options, trained.classes)
     output.claim_folder(folder, _TABLE)
     source = open_source(config.dataset)
     extractor = open_extractor(config.eval, source)
@@ -73,7 +73,7 @@ def neighbors(config: Config, directory: pathlib.Path, which: str, options: Opti
     flip = config.dataset.flip
     found = {name: nearest(made.image, source, space, flip=flip) for name, space in spaces.items()}
     shares = share_of_the_way(found["pixels"], source)
-    rows = _rows(made, found, shares)
+    rows = _rows(made, trained.classes, found, shares)
     workdir.write_json(folder / _TABLE, {"step": trained.step, "samples": rows})
     pictures.save(_picture(made, source, found, shares < _COPY), folder / "neighbors.png")
     copies = int(np.sum(shares < _COPY))
@@ -144,12 +144,16 @@ def share_of_the_way(found: Nearest, source: Source) -> Float[np.ndarray, "n"]:
 
 
 def _rows(
-    made: Made, found: dict[str, Nearest], shares: Float[np.ndarray, "n"]
+    made: Made,
+    classes: tuple[str, ...],
+    found: dict[str, Nearest],
+    shares: Float[np.ndarray, "n"],
 ) -> list[dict[str, Any]]:
     return [
         {
             "sample": i,
             "label": int(made.label[i]),
+            **({"class": classes[made.label[i]]} if classes else {}),
             "share_of_the_way": float(shares[i]) if np.isfinite(shares[i]) else None,
             "copy": bool(shares[i] < _COPY),
             **{

@@ -6,7 +6,10 @@ import pathlib
 from typing import NamedTuple
 
 from gan_jax.config import nearest
+from gan_jax.data.class_names import directory_name, label_of
 from gan_jax.errors import UsageError
+
+_SHOWN = 5  # classes that a line names
 
 
 class Options(NamedTuple):
@@ -16,7 +19,8 @@ class Options(NamedTuple):
       out: a file or a directory; its ending says what is written. Empty: in the run's directory.
       num_samples: how many, of whatever the mode makes; 0: as many as it usually does.
       seed: of what is random; the same gives the same, on any number of devices.
-      label: classes, as "3" or "0,1,2"; empty: all of them in turn.
+      label: classes by their names or numbers, as "cat", "cat,dog" or "0,1,2"; empty: all of them
+        in turn.
       truncation: normal coordinates of z lie within +- this; one or several, as "0.5" or "0.2,1";
         empty: z as in training.
       psi: z is multiplied by this, one or several as above; empty: z as in training.
@@ -26,7 +30,7 @@ class Options(NamedTuple):
       between: what a walk goes between: seeds | labels.
       frames: of a walk, from one place to the next; 0: as many as suit what is written.
       images: a file, a directory or a zip; empty: the run's data.
-      split: of the run's TFDS data set; empty: the one that it trained on.
+      split: of the run's TFDS data set or folder; empty: the one that it trained on.
       fit: crop, resize and convert images that are not of the run's size and mode.
       mask: center | random | left | grid | lowres | an image file, white where it is to be filled.
       preset: of a completion.
@@ -124,17 +128,24 @@ def number(options: Options, name: str, usual: float) -> float:
     return found[0] if found else usual
 
 
-def labels(options: Options, num_classes: int) -> list[int]:
-    """The classes that are asked for, all where none is; [0] where G is told of none.
+def labels(options: Options, classes: tuple[str, ...]) -> list[int]:
+    """Return the labels of the classes that are asked for, by name or by number.
+
+    Names are separated by commas. Where a name has commas of its own, the longest name that fits
+    is taken.
 
     Args:
-      options: reads `label`.
-      num_classes: that G is told of; 0: none.
+      options: `label` is read.
+      classes: the names of those that G is told of, in the order of the labels; empty: none.
+
+    Returns:
+      The labels in the order in which they are asked for, all of them if none is; [0] if G is told
+      of no classes.
 
     Raises:
       UsageError: if there is no such class.
     """
-    if not num_classes:
+    if not classes:
         if options.label:
             raise UsageError(
                 f"--label={options.label}: the run's generator is told of no classes "
@@ -142,14 +153,24 @@ def labels(options: Options, num_classes: int) -> list[int]:
             )
         return [0]
     if not options.label:
-        return list(range(num_classes))
-    parts = [part.strip() for part in options.label.split(",")]
-    if any(not (part.isdecimal() and int(part) < num_classes) for part in parts):
-        raise UsageError(
-            f"--label={options.label!r}: takes classes from 0 to {num_classes - 1}, such as 3 or "
-            "0,1,2"
-        )
-    return [int(part) for part in parts]
+        return list(range(len(classes)))
+    names = {*classes, *map(directory_name, classes)}
+    most = 1 + max(name.count(",") for name in names)
+    parts, found = options.label.split(","), []
+    while parts:
+        joined = {size: ",".join(parts[:size]) for size in range(min(most, len(parts)), 0, -1)}
+        fits = [(size, name) for size, text in joined.items() for name in (text, text.strip())]
+        size, name = next((fit for fit in fits if fit[1] in names), (1, parts[0].strip()))
+        found.append(label_of(name, classes, f"--label={options.label!r}"))
+        parts = parts[size:]
+    return found
+
+
+def named(labels: list[int], classes: tuple[str, ...]) -> str:
+    """Return " of classes cat, dog", those of some labels, for a line; empty if there are none."""
+    names = [classes[label] for label in labels[:_SHOWN]] if classes else []
+    more = f" and {len(labels) - _SHOWN:,} more" * (len(labels) > _SHOWN)
+    return f" of class{'es' * (len(labels) > 1)} {', '.join(names)}{more}" if names else ""
 
 
 def target(options: Options, directory: pathlib.Path, name: str) -> pathlib.Path:

@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from gan_jax import workdir
-from gan_jax.errors import UsageError
+from gan_jax.errors import UsageError, printable
 
 
 def claim_file(target: pathlib.Path, endings: tuple[str, ...]) -> None:
@@ -27,6 +27,7 @@ def claim_file(target: pathlib.Path, endings: tuple[str, ...]) -> None:
         raise UsageError(f"--out={target}: takes {listed}")
     if _is_dir(target):
         raise UsageError(f"--out={target}: is a directory; name a file")
+    _is_dir(target.with_name(f"{target.name}.draft"))  # what is written first has a longer name
     _make(target.parent, target)
 
 
@@ -42,7 +43,12 @@ def claim_folder(target: pathlib.Path, mark: str = "") -> None:
       UsageError: if it holds something else, or cannot be written.
     """
     _make(target, target)
-    there = [path.name for path in target.iterdir()]
+    try:
+        there = [path.name for path in target.iterdir()]
+    except OSError as error:
+        raise UsageError(
+            f"--out={target}: cannot be read ({error.strerror}); name another place"
+        ) from error
     if there and mark not in there:
         raise UsageError(
             f"--out={target}: holds {there[0]}, which this mode has not written; name a directory "
@@ -87,4 +93,9 @@ def save_arrays(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 def say(what: str, target: pathlib.Path) -> None:
     """Tells the user what is where."""
-    print(f"{what}: {target}", flush=True)
+    tell(f"{what}: {target}")
+
+
+def tell(text: str) -> None:
+    """Print lines, in which names of files and classes may hold what is not printable."""
+    print("\n".join(map(printable, text.split("\n"))), flush=True)

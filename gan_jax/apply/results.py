@@ -44,11 +44,17 @@ def row(photos: Photos, found: Found, i: int) -> dict[str, Any]:
     return {
         "name": photos.name[i],
         "label": int(photos.label[i]),
+        **({"class": photos.classes[photos.label[i]]} if photos.classes else {}),
         "restart": int(found.restart[i]),
         "losses": {
             part: _finite(float(value[i])) for part, value in found.losses._asdict().items()
         },
     }
+
+
+def called(row: Mapping[str, Any]) -> str:
+    """Return the name of an image for a table, and its class if it has one."""
+    return f"{row['name']} ({row['class']})" if "class" in row else row["name"]
 
 
 def write(

@@ -13,6 +13,7 @@ from gan_jax.apply.options import Options
 from gan_jax.apply.sampler import Draw, Made, Sampler
 from gan_jax.apply.trained import Trained, open_trained
 from gan_jax.config import Config
+from gan_jax.data.class_names import directory_name
 from gan_jax.errors import UsageError
 from gan_jax.report import pictures
 
@@ -25,8 +26,8 @@ def sample(config: Config, directory: pathlib.Path, which: str, options: Options
     """Makes samples, and says where they are.
 
     The ending of `options.out` says what is written: .png: one grid, or a sheet with a row for each
-    of several truncations or psis; .npz: arrays image, label and z; none: a directory of PNG files,
-    with one of their own for each class where there are classes.
+    of several truncations or psis; .npz: arrays image, label and z, and the names of the classes
+    where there are any; none: a directory of PNG files, with one for each class, by its name.
 
     Args:
       config: the run's.
@@ -40,7 +41,7 @@ def sample(config: Config, directory: pathlib.Path, which: str, options: Options
     target = flags.target(options, directory, "sample.png")
     draws = _draws(options)
     trained = open_trained(config, directory, which, options.params)
-    labels = flags.labels(options, trained.num_classes)
+    labels = flags.labels(options, trained.classes)
     count = options.num_samples or _USUAL
     _check_target(target, trained, len(draws), count)
     samplers = [Sampler(trained, options.seed, labels, draw, options.statistics) for draw in draws]
@@ -50,7 +51,8 @@ def sample(config: Config, directory: pathlib.Path, which: str, options: Options
         pictures.save(pictures.tile(rows, columns=count), target)
     else:
         write(samplers[0], count, target)
-    output.say(f"{count * len(draws)} samples of step {trained.step} ({trained.params})", target)
+    said = f"{count * len(draws)} samples{flags.named(labels, trained.classes)}"
+    output.say(f"{said} of step {trained.step} ({trained.params})", target)
 
 
 def write(sampler: Sampler, count: int, target: pathlib.Path) -> None:
@@ -62,9 +64,10 @@ def write(sampler: Sampler, count: int, target: pathlib.Path) -> None:
             if target.suffix == ".png":
                 pictures.save(pictures.tile(made.image), target)
             else:
-                output.save_arrays(target, made._asdict())
+                names = {"classes": np.array(sampler.classes)} if sampler.classes else {}
+                output.save_arrays(target, made._asdict() | names)
         else:
-            _save_files(batches, target, sampler.by_class)
+            _save_files(batches, target, sampler.classes)
 
 
 def _draws(options: Options) -> list[Draw]:
@@ -107,11 +110,11 @@ def _counted(batches: Iterator[Made], bar: tqdm) -> Iterator[Made]:
         bar.update(len(made.label))
 
 
-def _save_files(batches: Iterator[Made], folder: pathlib.Path, by_class: bool) -> None:
+def _save_files(batches: Iterator[Made], folder: pathlib.Path, classes: tuple[str, ...]) -> None:
     number = 0
     for made in batches:
         for image, label in zip(made.image, made.label, strict=True):
-            place = folder / str(label) if by_class else folder
+            place = folder / directory_name(classes[label]) if classes else folder
             with workdir.writing(place):
                 place.mkdir(parents=True, exist_ok=True)
             output.save_image(image, place / f"{number:06d}.png")

@@ -64,7 +64,7 @@ class Sampler:
 
     Attributes:
       variables: G's, on the devices, with these statistics.
-      by_class: whether the labels mean something.
+      classes: the names of the classes, in the order of the labels; empty: labels mean nothing.
 
     Raises:
       UsageError: if uniform latents are to be truncated.
@@ -84,7 +84,7 @@ class Sampler:
                 f"cut; --psi={draw.truncation} draws them from the smaller range"
             )
         self._trained, self._draw = trained, draw
-        self.by_class = bool(trained.num_classes)
+        self.classes = trained.classes
         self._labels = np.asarray(labels, np.int32)
         self._by_batch = statistics == "batch"
         self._key = prng.stream(prng.root(seed), "sample latent")

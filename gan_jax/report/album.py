@@ -6,10 +6,11 @@ import pathlib
 import re
 from typing import NamedTuple
 
-from PIL import Image
+from gan_jax.data.images import open_image
 
 _MOST = 40  # pictures, at least half as many where there are so many
 _WIDTH, _HEIGHT = 640, 1280  # pixels at most
+_LARGEST = 2**26  # pixels of a file: what has more was not drawn by a run
 
 
 class Picture(NamedTuple):
@@ -85,7 +86,9 @@ def _encode(
     step: int, file: pathlib.Path, most: tuple[int, int] = (_WIDTH, _HEIGHT)
 ) -> Picture | None:
     try:
-        with Image.open(file) as opened:
+        with open_image(file) as opened:
+            if opened.width * opened.height > _LARGEST:
+                return None
             image = opened.convert("RGB")
     except Exception:  # Pillow has many for a damaged file
         return None

@@ -212,7 +212,7 @@ def _table(directory: pathlib.Path, entries: list[Entry], letters: dict[str, str
 def _row(directory: pathlib.Path, i: int, entry: Entry, best: bool) -> str:
     run, last = entry.run, entry.curves.last
     folder = run.directory.relative_to(directory)
-    link = urllib.parse.quote(folder.as_posix())
+    link = urllib.parse.quote(os.fsencode(folder.as_posix()))
     target = f"{link}/{NAME}" if (run.directory / NAME).exists() else f"{link}/"
     picture = f'<img alt="" src="{entry.picture.uri}">' if entry.picture else "<i></i>"
     named = f"{picture}<span>{document.dotted(folder.as_posix())}</span>"

@@ -32,6 +32,7 @@ _LOGGER = logging.getLogger(__name__)
 NAME = "index.html"
 _SECONDS = 10.0  # between two writings, while the run trains
 _SHARE = 0.02  # of the time, that writing takes at most
+_CLASSES = 30  # whose names are shown
 
 
 class Page:
@@ -300,6 +301,7 @@ def _made(run: Run) -> str:
         "XLA flags": manifest.get("xla_flags"),
         "random numbers": manifest.get("prng"),
         "data": f"{data['examples']:,} examples, SHA-256 {data['sha256']}" if data else "",
+        "classes": _classes(manifest.get("sample")),
         "sessions": sessions if sessions > 1 else "",
         "this session began": manifest.get("started"),
         "seconds to its first step": manifest.get("seconds_to_first_step"),
@@ -310,6 +312,15 @@ def _made(run: Run) -> str:
         if value not in (None, "")
     )
     return _section("How it was made", f'<dl class="facts">{entries}</dl>')
+
+
+def _classes(sample: Any) -> str:
+    """Return the names of the classes of the data, some of them if they are many."""
+    names = sample.get("classes") if isinstance(sample, dict) else None
+    if not isinstance(names, list):
+        return ""
+    more = f", ... ({len(names):,} classes)" * (len(names) > _CLASSES)
+    return ", ".join(map(str, names[:_CLASSES])) + more
 
 
 def _settings(run: Run) -> str:

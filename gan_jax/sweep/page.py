@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
+from gan_jax.data.images import open_image
 from gan_jax.report import charts, document, style
 from gan_jax.report.style import LEVELS
 from gan_jax.sweep.outcome import (
@@ -35,6 +36,7 @@ _STATUSES = (DONE, PRUNED, DIVERGED, FAILED, RUNNING, WAITING)
 _REPEAT = "repeat"
 _SHOWN = 6  # trials whose samples are shown
 _SIDE = 300  # pixels, of their pictures at most
+_LARGEST = 2**26  # pixels of a file: what has more was not drawn by a run
 _POINTS = 20_000  # of all curves together
 
 
@@ -251,7 +253,9 @@ def _picture(run: pathlib.Path) -> str | None:
         return None
     for path in paths:
         try:
-            with Image.open(path) as file:
+            with open_image(path) as file:
+                if file.width * file.height > _LARGEST:
+                    continue
                 image = file.convert("RGB")
         except Exception:  # Pillow has many for a damaged file
             continue

@@ -5,10 +5,9 @@ import jax.numpy as jnp
 import pytest
 
 from gan_jax.apply.trained import open_trained
-from gan_jax.config import Ema, ResNetDiscriminator, ResNetGenerator
 from gan_jax.train import train
 from gan_jax.workdir import own_config
-from support import tiny_config
+from support import CLASSES, conditional_config, tiny_config, untrained_run
 
 
 def trained_run(config, directory):
@@ -32,12 +31,13 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="session")
 def conditional_run(tmp_path_factory):
     """The directory of a run that knows ten classes."""
-    config = tiny_config(
-        conditional=True, ema=Ema(), steps=2, loss="hinge",
-        generator=ResNetGenerator(channels=(4, 4), spectral_norm=True),
-        discriminator=ResNetDiscriminator(channels=(4,), down=1, spectral_norm=True),
-    )  # fmt: skip
-    return trained_run(config, tmp_path_factory.mktemp("apply") / "conditional")
+    return trained_run(conditional_config(), tmp_path_factory.mktemp("apply") / "conditional")
+
+
+@pytest.fixture(scope="session")
+def named_run(tmp_path_factory):
+    """The directory of an untrained run whose twelve classes have odd names."""
+    return untrained_run(tmp_path_factory.mktemp("apply") / "named", CLASSES)
 
 
 @pytest.fixture(scope="session")

@@ -201,7 +201,7 @@ def test_an_image_of_another_size_or_mode_is_refused(run, capsys, tmp_path, mode
 def test_what_is_no_image_is_refused(run, capsys, tmp_path):
     (tmp_path / "a.png").write_bytes(b"no image")
     line = refused("complete", run, capsys, images=str(tmp_path / "a.png"))
-    assert "a.png: is no image, or damaged" in line
+    assert "--images: a.png: truncated or damaged image (it is not a file of any" in line
     (tmp_path / "empty").mkdir()
     line = refused("complete", run, capsys, images=str(tmp_path / "empty"))
     assert f"error: --images={tmp_path}/empty holds no files" in line
@@ -268,7 +268,7 @@ def test_a_conditional_run_is_told_the_classes(tmp_path, pictures, capsys):
         discriminator=ResNetDiscriminator(channels=(4,), down=1),
     )  # fmt: skip
     assert "--label: missing" in refused("complete", run, capsys, images=str(pictures))
-    assert "takes classes from 0 to 9" in refused("complete", run, capsys, label="10")
+    assert "no class is called '10'" in refused("complete", run, capsys, label="10")
     some = {"num_samples": 3, "iterations": 1, "restarts": 1, "out": str(tmp_path / "out")}
     use("complete", run, images=str(pictures), label="3,4", **some)
     record = json.loads((tmp_path / "out" / "complete.json").read_text())

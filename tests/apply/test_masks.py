@@ -49,6 +49,45 @@ def test_a_file_hides_what_is_white(tmp_path):
     assert sorted(zip(*np.nonzero(hole), strict=True)) == [(1, 2), (2, 3)]
 
 
+@pytest.mark.parametrize("mode", ["1", "P", "RGB", "RGBA", "LA", "CMYK", "I;16"])
+def test_what_is_white_is_hidden_in_any_mode(tmp_path, mode):
+    gray = np.zeros((8, 8), np.uint8)
+    gray[2:6, 2:6] = 255
+    if mode == "I;16":  # 300 of 65,535 is nearly black
+        image = Image.fromarray(np.where(gray, 65_535, 300).astype(np.uint16))
+    else:
+        image = Image.fromarray(gray).convert(mode)
+    image.save(tmp_path / "mask.tif")
+    np.testing.assert_array_equal(masks.named(f"{tmp_path}/mask.tif", 8, 8, 0).hole, gray > 0)
+
+
+@pytest.mark.parametrize(("painted", "hidden"), [(255, "painted"), (0, "transparent")])
+def test_white_is_painted_or_left_by_black(tmp_path, painted, hidden):
+    """What the transparent pixels would be, if they were not, does not matter."""
+    alpha = np.zeros((8, 8), np.uint8)
+    alpha[2:6, 2:6] = 255
+    for beneath in (0, 255):
+        gray = np.where(alpha, painted, beneath).astype(np.uint8)
+        Image.fromarray(np.stack([gray, gray, gray, alpha], -1)).save(tmp_path / "mask.png")
+        hole = masks.named(f"{tmp_path}/mask.png", 8, 8, 0).hole
+        np.testing.assert_array_equal(hole, (alpha > 0) == (hidden == "painted"))
+    palette = Image.fromarray((alpha > 0).astype(np.uint8), "P")
+    palette.putpalette([10, 200, 10, painted, painted, painted])
+    palette.save(tmp_path / "palette.png", transparency=0)
+    hole = masks.named(f"{tmp_path}/palette.png", 8, 8, 0).hole
+    np.testing.assert_array_equal(hole, (alpha > 0) == (hidden == "painted"))
+
+
+def test_a_photo_with_a_transparent_hole_is_no_mask(tmp_path):
+    pixels = np.zeros((8, 8, 4), np.uint8)
+    pixels[:4], pixels[0] = (0, 0, 0, 255), (255, 255, 255, 255)
+    Image.fromarray(pixels).save(tmp_path / "mask.png")
+    with pytest.raises(
+        UsageError, match=r"mask.png: has transparent pixels beside black and white"
+    ):
+        masks.named(f"{tmp_path}/mask.png", 8, 8, 0)
+
+
 def save(path, size, value):
     Image.new("L", size, value).save(path)
     return str(path)
@@ -64,7 +103,7 @@ def test_what_is_no_mask_is_refused(tmp_path):
     with pytest.raises(UsageError, match="is 9x8, and the run's images are 8x8"):
         masks.named(save(tmp_path / "c.png", (9, 8), 255), 8, 8, 0)
     (tmp_path / "d.png").write_text("no image")
-    with pytest.raises(UsageError, match="no readable image"):
+    with pytest.raises(UsageError, match=r"^--mask=.*d.png: truncated or damaged image"):
         masks.named(str(tmp_path / "d.png"), 8, 8, 0)
     with pytest.raises(UsageError, match="no smaller ones"):
         masks.named("lowres", 7, 8, 0)

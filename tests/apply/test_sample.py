@@ -5,11 +5,15 @@ import pytest
 from PIL import Image
 
 from gan_jax import workdir
+from gan_jax.apply import photos
 from gan_jax.apply.options import Options
 from gan_jax.apply.sample import sample
 from gan_jax.apply.sampler import Sampler
+from gan_jax.apply.trained import open_trained
+from gan_jax.data.class_names import directory_name
 from gan_jax.errors import UsageError
 from gan_jax.report import pictures
+from support import CLASSES
 
 
 def make(directory, **options):
@@ -29,9 +33,10 @@ def test_arrays_hold_the_images_and_where_they_come_from(conditional_run, condit
     make(conditional_run, num_samples=45, out=str(tmp_path / "new" / "s.npz"), label="1,8")
     made = Sampler(conditional, 0, [1, 8]).some(45)
     with np.load(tmp_path / "new" / "s.npz") as saved:
-        assert set(saved) == {"image", "label", "z"}
+        assert set(saved) == {"image", "label", "z", "classes"}
         np.testing.assert_array_equal(saved["label"], [1, 8] * 22 + [1])
         np.testing.assert_array_equal(saved["z"], made.z)
+        assert saved["classes"].tolist() == list("0123456789")
         assert np.abs(saved["image"].astype(int) - made.image).max() <= 1
 
 
@@ -41,10 +46,38 @@ def test_files_are_what_evaluate_reads(conditional_run, conditional, tmp_path):
 
     make(conditional_run, num_samples=42, out=str(tmp_path / "s"), label="2,6")
     folder = Folder(str(tmp_path / "s"), 8, 1)
-    assert (len(folder), folder.classes) == (42, ["2", "6"])
+    assert (len(folder), folder.classes) == (42, ("2", "6"))
     made = Sampler(conditional, 0, [2, 6]).some(42).image
     twos = folder.read(np.arange(21))["image"]
     assert np.abs(twos.astype(int) - made[::2]).max() <= 1
+
+
+def test_directories_are_named_by_classes_and_read_back(named_run, tmp_path, capsys):
+    sample(
+        workdir.own_config(named_run), named_run, "0", Options(num_samples=24, out=f"{tmp_path}/s")
+    )
+    folders = [path.name for path in (tmp_path / "s").iterdir()]
+    assert sorted(folders) == sorted(map(directory_name, CLASSES))
+    assert "T-shirt%2Ftop" in folders
+    assert {len(list((tmp_path / "s" / name).iterdir())) for name in folders} == {2}
+    trained = open_trained(workdir.own_config(named_run), named_run, "0")
+    made = Sampler(trained, 0, list(range(12))).some(24)
+    found = photos.read(trained, Options(num_samples=24, images=f"{tmp_path}/s"))
+    for name, image, label in zip(found.name, found.image, found.label, strict=True):
+        number = int(name[-10:-4])
+        assert label == made.label[number] == number % 12, name
+        assert np.abs(image.astype(int) - made.image[number]).max() <= 1
+    assert r"24 samples of classes airplane, T-shirt/top, " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("label", ["..", "red, blue", "CON", "11"])
+def test_one_class_alone_is_read_back_too(named_run, tmp_path, label):
+    options = Options(num_samples=3, label=label, out=f"{tmp_path}/s")
+    sample(workdir.own_config(named_run), named_run, "0", options)
+    trained = open_trained(workdir.own_config(named_run), named_run, "0")
+    expected = 11 if label == "11" else CLASSES.index(label)
+    found = photos.read(trained, Options(images=f"{tmp_path}/s"))
+    assert found.label.tolist() == 3 * [expected]
 
 
 def test_several_values_make_a_sheet(run, tmp_path):
@@ -71,7 +104,7 @@ def test_what_cannot_be_made_is_refused(run, options, match):
 
 def test_a_class_that_does_not_exist_is_refused(conditional_run):
     for label in ("10", "x", "1,", "-1"):
-        with pytest.raises(UsageError, match=f"--label='{label}': takes classes from 0 to 9"):
+        with pytest.raises(UsageError, match=rf"--label='{label}': no class .*takes 0 \| 1 \| 2"):
             make(conditional_run, label=label)
 
 

@@ -52,7 +52,8 @@ def test_the_data_need_not_be_at_hand(run, monkeypatch):
     monkeypatch.setattr("gan_jax.apply.trained.open_source", gone)
     assert open_run(run).shape == (8, 8, 1)
     values = workdir.read_json(run / "manifest.json")
-    assert values["sample"] == {"shape": [8, 8, 1], "num_classes": 10}
+    classes = list("0123456789")
+    assert values["sample"] == {"shape": [8, 8, 1], "num_classes": 10, "classes": classes}
 
 
 def test_a_run_without_an_average_has_live_parameters_alone(conditional, conditional_run):

@@ -8,6 +8,7 @@ from PIL import Image
 
 from gan_jax.report import album
 from gan_jax.report.album import Album, newest
+from support import ghostscript_stub
 
 
 def draw(folder, *steps, size=(40, 20), colour=(200, 0, 0)):
@@ -87,5 +88,15 @@ def test_damaged_ones_are_left_out(tmp_path):
     (tmp_path / "samples" / "step_00000002.png").write_bytes(data[: len(data) // 2])
     (tmp_path / "samples" / "step_00000003.png").write_bytes(b"")
     (tmp_path / "samples" / "step_00000004.png").mkdir()
+    Image.new("1", (10_000, 7_000)).save(tmp_path / "samples" / "step_00000005.png")
     assert steps(Album(tmp_path / "samples").pictures()) == [0, 1]
     assert newest(tmp_path / "samples", 96).step == 1
+
+
+def test_no_file_starts_a_program(tmp_path, monkeypatch):
+    started = ghostscript_stub(tmp_path, monkeypatch)
+    draw(tmp_path / "samples", 0)
+    Image.new("RGB", (40, 20)).save(tmp_path / "samples" / "step_00000001.png", "EPS")
+    assert steps(Album(tmp_path / "samples").pictures()) == [0]
+    assert newest(tmp_path / "samples", 96).step == 0
+    assert not started.exists()

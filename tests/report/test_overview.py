@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import re
 import shutil
 
@@ -100,8 +101,9 @@ def test_curves_of_scores_hold_one_protocol(folder):
 def test_it_links_to_pages_that_are_there(folder):
     (folder / "a" / "index.html").write_text("")
     (folder / "d").rename(folder / "100% d")
+    (folder / "c").rename(folder / os.fsdecode(b"c\xe9"))
     links = {link["href"] for link in Parsed(written(folder)).all("a")}
-    assert links == {"a/index.html", "b/", "c/", "100%25%20d/", "more/e/"}
+    assert links == {"a/index.html", "b/", "c%E9/", "100%25%20d/", "more/e/"}
 
 
 def test_damaged_and_missing_files(folder):

@@ -189,6 +189,14 @@ def test_a_whole_page_of(tmp_path, parts):
     assert json.dumps(data(text), allow_nan=False)
 
 
+def test_a_few_of_many_classes_are_named(tmp_path):
+    names = [f"class {i}" for i in range(1000)]
+    sample = {"shape": [8, 8, 1], "num_classes": 1000, "classes": names}
+    shown = Parsed(written(make(tmp_path, manifest=MANIFEST | {"sample": sample}))).text
+    assert f"{', '.join(names[:30])}, ... (1,000 classes)" in shown
+    assert "class 30" not in shown
+
+
 def test_half_written_lines_are_passed_over(tmp_path):
     whole(tmp_path)
     before = data(written(tmp_path))
@@ -221,6 +229,7 @@ def test_every_text_is_escaped(tmp_path):
     texts = ("status", "command", "gan_jax", "git", "python", "platform", "xla_flags", "prng")
     manifest = MANIFEST | dict.fromkeys(texts, HOSTILE) | {"warnings": warnings}
     manifest |= {"devices": [HOSTILE], "packages": {HOSTILE: HOSTILE}}
+    manifest |= {"sample": {"shape": [8, 8, 1], "num_classes": 1, "classes": [HOSTILE]}}
     directory = make(
         tmp_path / "<b>&", metrics=[row(5, **{HOSTILE: 1.0})], pictures=(0, 5),
         scores=[score(5, 1.0, HOSTILE) | {HOSTILE: 1.0}, score(6, 1.0, HOSTILE) | {HOSTILE: 2.0}],
@@ -231,7 +240,7 @@ def test_every_text_is_escaped(tmp_path):
     assert text.isascii()
     assert text.count("</script>") == len(parsed.all("script")) == 3
     assert "<b>&" in parsed.text
-    assert parsed.text.count(HOSTILE) >= 15
+    assert parsed.text.count(HOSTILE) >= 16
 
 
 def test_nothing_is_fetched(tmp_path):

@@ -16,6 +16,7 @@ import browser
 from gan_jax.sweep import page
 from gan_jax.sweep.outcome import Outcome, rank
 from gan_jax.sweep.space import Choice, Halving, Integer, LogUniform, Sweep, Uniform
+from support import ghostscript_stub
 
 HOSTILE = "</script><b>"
 SPACE = {
@@ -306,13 +307,17 @@ def test_embedded_pictures_are_small(tmp_path):
     assert len(render(tmp_path, [outcome(0)])) < 120_000
 
 
-def test_damaged_pictures_are_passed_over(tmp_path):
+def test_damaged_pictures_are_passed_over(tmp_path, monkeypatch):
     whole = picture(tmp_path, 0).read_bytes()
     folder = tmp_path / "trials/0000/samples"
     (folder / "step_00000200.png").write_bytes(whole[: len(whole) // 2])
     (folder / "step_00000300.png").write_bytes(b"")
     (folder / "step_00000400.png").mkdir()
+    Image.new("1", (10_000, 7_000)).save(folder / "step_00000500.png")
+    Image.new("RGB", (40, 20)).save(folder / "step_00000600.png", "EPS")
+    started = ghostscript_stub(tmp_path, monkeypatch)
     assert len(embedded(Parsed(render(tmp_path, [outcome(0)])))) == 1
+    assert not started.exists()
     (tmp_path / "trials/0001").write_text("no directory")
     (tmp_path / "trials/0002").mkdir()
     (tmp_path / "trials/0002/samples").write_text("no directory")

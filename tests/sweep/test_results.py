@@ -45,6 +45,16 @@ def numbers(outcomes, maximize):
     return [entry.number for entry in rank(outcomes, maximize)]
 
 
+def test_any_text_is_a_cell(tmp_path):
+    hostile = '</script>"\n, \r\x00|\udce9'
+    sweep = Sweep(space={hostile: Choice((hostile, "b"))})
+    header, row = write(
+        tmp_path, [outcome(1, point={hostile: hostile}, message=hostile)], sweep=sweep
+    )
+    shown = hostile.replace("\udce9", r"\udce9")
+    assert header[-2] == row[-2] == row[-1] == shown
+
+
 def test_the_best_comes_first():
     outcomes = [outcome(0, 3.0), outcome(1, 1.0), outcome(2, 2.0)]
     assert numbers(outcomes, maximize=False) == [1, 2, 0]
