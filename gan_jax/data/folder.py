@@ -23,18 +23,20 @@ class Folder:
       path: the directory or the zip.
       image_size: side in pixels to crop and resize to.
       channels: 1 or 3; 0 means 3.
+      exact: refuse images of another size or mode rather than crop, resize or convert them.
 
     Raises:
       UsageError: if there is nothing there, no image, or no `image_size`.
     """
 
-    def __init__(self, path: str, image_size: int, channels: int):
+    def __init__(self, path: str, image_size: int, channels: int, *, exact: bool = False):
         self.path = pathlib.Path(os.path.expanduser(path))
         if not image_size:
             raise UsageError(
                 f"config.dataset.image_size=0: {self._named} needs a side in pixels to resize to"
             )
         self.shape = (image_size, image_size, channels or 3)
+        self._exact = exact
         self._open = threading.local()
         every = self._list()
         self.names = sorted(name for name in every if _is_image(name))
@@ -55,7 +57,9 @@ class Folder:
         """As `Source.read`."""
         names = [self.names[index] for index in indices]
         pixels = [
-            images.decode(self.encoded(name), f"{self.path}/{name}", *self.shape[1:])
+            images.decode(
+                self.encoded(name), f"{self.path}/{name}", *self.shape[1:], exact=self._exact
+            )
             for name in names
         ]
         return {"image": np.stack(pixels), "label": self.labels[indices]}

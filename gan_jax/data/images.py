@@ -31,7 +31,9 @@ def open_image(file: str | os.PathLike | IO[bytes] | io.BytesIO) -> Image.Image:
     return Image.open(file, formats=FORMATS)
 
 
-def decode(data: bytes, name: str, size: int, channels: int) -> UInt8[np.ndarray, "height width c"]:
+def decode(
+    data: bytes, name: str, size: int, channels: int, *, exact: bool = False
+) -> UInt8[np.ndarray, "height width c"]:
     """Decodes a file's bytes.
 
     Args:
@@ -46,7 +48,16 @@ def decode(data: bytes, name: str, size: int, channels: int) -> UInt8[np.ndarray
     try:
         image = open_image(io.BytesIO(data))
         image.load()
+        if exact and (image.size, image.mode) != ((size, size), {1: "L", 3: "RGB"}[channels]):
+            wanted = "gray" if channels == 1 else "RGB"
+            raise UsageError(
+                f"config.dataset.name: {name}: is {image.size[0]}x{image.size[1]} of Pillow's mode "
+                f"{image.mode}, and the run takes {size}x{size} {wanted}; --fit crops, resizes and "
+                "converts it"
+            )
         return fit(image, size, channels)
+    except UsageError:
+        raise
     except Exception as error:  # a damaged file can make a decoder raise anything
         raise UsageError(
             f"config.dataset.name: {name}: truncated or damaged image ({first_line(error)}); "
