@@ -67,7 +67,7 @@ def test_the_protocol_says_what_the_score_depends_on(rows, source):
         "resize=none", "noise", "seed=0", "real=1797", "kept=10000", "k=5",
         f"data={source.fingerprint()[:8]}-8x8x1",
     ]  # fmt: skip
-    assert rows["floor"]["protocol"].startswith("fid898_train_half;")
+    assert rows["floor"]["protocol"].startswith("fid898_train_rest;")
 
 
 @pytest.mark.parametrize("changes", [{"batch_size": 77}, {"batch_size": 1797}])
