@@ -8,8 +8,9 @@ Modes (--mode):
   check     reads all the data of the experiment before anything is trained: counts, classes, sizes,
             damaged and left-out files, copies; and draws a sheet of them, samples/real.png
   evaluate  scores a checkpoint of the run that --workdir holds: --checkpoint=latest | best | all |
-            STEP, or what bounds it: real (one half of the data against the other) | noise; or the
-            images of --images=DIR against the data. Adds to eval.jsonl
+            STEP, or what bounds it: real (a part of the data against the rest) | noise; or the
+            images of --images=DIR against the data, class folders matched by name, --fit to make
+            others fit. Adds to eval.jsonl
   verify    makes the run that --workdir holds again, from its seed or from the checkpoint of
             --from=STEP, and compares it with its record bit for bit, or within --tolerance=X where
             the hardware is another. Writes nothing there

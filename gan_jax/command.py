@@ -101,7 +101,10 @@ def evaluate(request: Request) -> None:
     startup.prepare(request.config or workdir.own_config(directory))
     from gan_jax.evaluate import mode
 
-    mode.evaluate(request.config, request.workdir, request.checkpoint, request.options.images)
+    options = request.options
+    mode.evaluate(
+        request.config, request.workdir, request.checkpoint, options.images, fit=options.fit
+    )
 
 
 def verify(request: Request) -> None:

@@ -17,6 +17,7 @@ from gan_jax.config import Config, as_dict, validate, walk
 from gan_jax.data.feed import Feed, open_feed
 from gan_jax.data.sources import Source, open_source
 from gan_jax.evaluate.evaluator import Evaluator
+from gan_jax.evaluate.features import Extractor
 from gan_jax.evaluate.subjects import make_samples
 from gan_jax.preview import make_painter
 from gan_jax.state import GANState, build_models, init_state, with_numbers
@@ -29,6 +30,7 @@ class Program:
     Args:
       config: of the run, or of any of those that it serves.
       source: its data, where they are open already.
+      extractor: what its samples are compared by, where that is open already.
 
     Attributes:
       config: as given.
@@ -44,7 +46,9 @@ class Program:
       UsageError: names the field that is off.
     """
 
-    def __init__(self, config: Config, source: Source | None = None):
+    def __init__(
+        self, config: Config, source: Source | None = None, extractor: Extractor | None = None
+    ):
         validate(config)
         parallel.check_batch_size(config.batch_size)
         self.config = config
@@ -60,7 +64,7 @@ class Program:
         self.step = make_train_step(config, self.models, parallel.AXIS)
         self.painter = make_painter(config, self.models, num_classes)
         self.samples = make_samples(config, self.models, num_classes)
-        self.evaluator = Evaluator(config, self.source)
+        self.evaluator = Evaluator(config, self.source, extractor)
 
     def check(self, config: Config) -> None:
         """Refuses a config whose numbers make no sense with the rest.

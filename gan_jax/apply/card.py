@@ -240,11 +240,10 @@ def _metrics(trained: Trained) -> str:
     ema = trained.config.ema
     if trained.params == "live" and (ema.decay or ema.half_life):
         return "None: evaluations score the run's moving average, and these are not its weights."
-    names = (str(trained.step), "latest", "best")
     scored = [
         rows.table(row)
         for row in rows.read(trained.directory)
-        if row["step"] == trained.step and row["checkpoint"] in names
+        if row["step"] == trained.step and rows.of_checkpoint(row)
     ]
     if not scored:
         return f"None: nothing was scored at step {trained.step:,}."

@@ -71,6 +71,7 @@ TAKES: dict[str, set[str]] = {
     "complete": _SEARCH | {"mask", "preset"},
     "export": {"out", "params"},
 }
+_EVALUATE = {"images", "fit"}
 
 
 def check(mode: str, options: Options) -> None:
@@ -79,10 +80,10 @@ def check(mode: str, options: Options) -> None:
     Raises:
       UsageError: names the first of them.
     """
-    takes = TAKES.get(mode, {"images"} if mode == "evaluate" else set())
+    takes = TAKES.get(mode, _EVALUATE if mode == "evaluate" else set())
     for name, value, default in zip(options._fields, options, Options(), strict=True):
         if value != default and name not in takes:
-            of = ["evaluate"] * (name == "images")
+            of = ["evaluate"] * (name in _EVALUATE)
             of += [mode for mode, names in TAKES.items() if name in names]
             raise UsageError(
                 f"--{name}: of no use to --mode={mode}; it is for {', '.join(of)}; leave it out"

@@ -1,19 +1,23 @@
 """A small convolutional network, trained on a data set's own labels, to compare its images by.
 
-It stands in where no published network fits the data. Its training is deterministic, so that the
-same data, program and machine give the same weights; what compares across machines is the file,
-which is named after the data and kept in the user's cache directory with its accuracy. Stacked
-MNIST has the classifier of the MNIST in it, which sees each channel by itself.
+It stands in where no published network fits the data. Its training is deterministic: the same data,
+program and machine give the same weights, but another number of cores gives others. What compares
+is the file. It is named after the data and kept with its accuracy in the user's cache directory,
+and a sweep keeps it in its own directory for all of its workers. Stacked MNIST has the classifier
+of the MNIST in it, which sees each channel by itself.
 """
 
+import contextlib
+import fcntl
 import functools
 import hashlib
 import json
 import logging
 import os
 import pathlib
+import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -23,21 +27,24 @@ import optax
 from flax import linen as nn
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Float, PyTree, UInt8
+from scipy import special
 
 from gan_jax import prng, startup
 from gan_jax.config import Optimizer
 from gan_jax.data.sources import Source
 from gan_jax.data.stacked import SIDE, StackedMnist
-from gan_jax.errors import first_line
+from gan_jax.errors import UsageError, first_line
 from gan_jax.models.layers import Conv, max_pool
 from gan_jax.state import make_optimizer
 
 _LOGGER = logging.getLogger(__name__)
 _FEATURES = 128
 # To be counted up whenever the recipe changes: kept weights of another are not taken.
-_RECIPE = 1
+_RECIPE = 2
 _STEPS, _BATCH, _LEARNING_RATE = 2_000, 128, 2e-3
 _HELD_OUT, _MOST_HELD_OUT = 10, 10_000  # one example in so many measures the accuracy
+# Guesses of the most frequent class have an accuracy like a useful classifier's less often.
+_LUCK = 0.001
 
 
 class Classifier(nn.Module):
@@ -61,11 +68,27 @@ class Classifier(nn.Module):
 
 
 class Trained(NamedTuple):
-    """A classifier's parameters, its accuracy on held-out images and the hash of its bytes."""
+    """A classifier and what is known of it.
+
+    Attributes:
+      params: Its parameters.
+      accuracy: The share of the held-out images that it is right about.
+      chance: The share of these that are of their most frequent class.
+      held_out: The number of these.
+      sha256: The hash of its bytes.
+    """
 
     params: PyTree
     accuracy: float
+    chance: float
+    held_out: int
     sha256: str
+
+    @property
+    def useful(self) -> bool:
+        """Whether it is clearly better than guesses of the most frequent class."""
+        right = round(self.accuracy * self.held_out)
+        return bool(special.bdtrc(right - 1, self.held_out, self.chance) < _LUCK)
 
 
 def size(source: Source) -> tuple[int, int]:
@@ -99,23 +122,38 @@ def extractor(source: Source) -> Callable[[PyTree, UInt8[Array, "batch h w c"]],
     return each_channel
 
 
-def trained(source: Source) -> Trained:
-    """The classifier of a source: the one kept from before, or one trained now and kept."""
+def trained(source: Source, kept: pathlib.Path | None = None) -> Trained:
+    """Return the classifier of a source: one from before, or one trained now and kept.
+
+    Of several processes that ask at once, one trains and the others wait for it.
+
+    Args:
+      source: The data.
+      kept: A file for those who share a directory, as the workers of a sweep do. Its classifier
+        comes before that of the user's cache directory, whose is copied there if it is missing.
+    """
     data = source.digits if isinstance(source, StackedMnist) else source
-    folder = startup.cache_directory()
-    about = f"{_RECIPE} {data.fingerprint()} {data.shape} {data.num_classes}"
-    name = hashlib.sha256(about.encode()).hexdigest()[:16]
-    path = folder and folder / "classifiers" / f"{name}.npz"
-    if path is not None and path.exists():
-        try:
-            return _read(path)
-        except Exception as error:  # a damaged file can make a reader raise anything
-            _LOGGER.warning("%s is damaged (%s); trained again", path, first_line(error))
-    print("training the classifier that images are compared by, once", file=sys.stderr)
-    made = _train(data)
-    if path is not None:
-        _write(path, made)
-    return made
+    decides = (_RECIPE, data.fingerprint(), data.shape, data.classes, data.num_classes)
+    key = hashlib.sha256(repr(decides).encode()).hexdigest()[:16]
+    cache = startup.cache_directory()
+    own = cache and cache / "classifiers" / f"{key}.npz"
+    places = [path for path in (kept, own) if path is not None]
+    with contextlib.ExitStack() as stack:
+        for path in places:  # in this order in every process, so that no two wait for each other
+            stack.enter_context(_locked(path))
+        found = next(filter(None, (_read(path, key) for path in places)), None)
+        if found is None:
+            print("training the classifier that images are compared by, once", file=sys.stderr)
+            found = _train(data)
+            print(
+                f"it is right about {found.accuracy:.1%} of {found.held_out} held-out images "
+                f"(most frequent class: {found.chance:.1%})",
+                file=sys.stderr,
+            )
+        for path in places:
+            if not path.exists():
+                _write(path, found, key)
+    return found
 
 
 def _train(source: Source) -> Trained:
@@ -152,12 +190,12 @@ def _train(source: Source) -> Trained:
     for batch, rate in zip(places, rates.astype(np.float32), strict=True):
         example = source.read(seen[batch])
         params, state = update(params, state, rate, example["image"], example["label"])
-    correct = sum(
-        int(right(params, example["image"], example["label"]))
-        for example in map(source.read, np.array_split(held_out, -(-len(held_out) // 1000)))
-    )
-    params = jax.device_get(params)
-    return Trained(params, correct / len(held_out), _hash(params))
+    correct, counts = 0, np.zeros(source.num_classes, np.int64)
+    for example in map(source.read, np.array_split(held_out, -(-len(held_out) // 1000))):
+        correct += int(right(params, example["image"], example["label"]))
+        counts += np.bincount(example["label"], minlength=source.num_classes)
+    params, count = jax.device_get(params), len(held_out)
+    return Trained(params, correct / count, int(counts.max()) / count, count, _hash(params))
 
 
 def _unit(images: Array) -> Array:
@@ -171,22 +209,54 @@ def _hash(params: PyTree) -> str:
     return sha.hexdigest()
 
 
-def _read(path: pathlib.Path) -> Trained:
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    about = json.loads(str(arrays.pop("about")))
-    params = unflatten_dict(arrays, sep="/")
-    if _hash(params) != about["sha256"]:
-        raise ValueError("its bytes do not match their hash")
-    return Trained(params, about["accuracy"], about["sha256"])
+@contextlib.contextmanager
+def _locked(path: pathlib.Path) -> Iterator[None]:
+    """Hold the lock beside a file, as far as its file system has locks."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context(path.with_suffix(".lock").open("w"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print("waiting for the process that makes the classifier", file=sys.stderr)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
-def _write(path: pathlib.Path, made: Trained) -> None:
-    about = json.dumps({"accuracy": made.accuracy, "sha256": made.sha256})
+def _read(path: pathlib.Path, key: str) -> Trained | None:
+    """Return the classifier in a file; None where there is none, or it is damaged and removed.
+
+    Raises:
+      UsageError: If it is of other data.
+    """
+    if not path.exists():
+        return None
     try:
-        path.parent.mkdir(exist_ok=True)
-        draft = path.with_name(f"{path.stem}.{os.getpid()}.npz")
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        about = json.loads(str(arrays.pop("about")))
+        params = unflatten_dict(arrays, sep="/")
+        if _hash(params) != about["sha256"]:
+            raise ValueError("its bytes do not match their hash")
+        made_for, found = about.pop("key"), Trained(params, **about)
+    except Exception as error:  # a damaged file can make a reader raise anything
+        _LOGGER.warning("%s is damaged (%s); made again", path, first_line(error))
+        with contextlib.suppress(OSError):
+            path.unlink()
+        return None
+    if made_for != key:
+        raise UsageError(f"{path}: a classifier of other data; remove it, or bring the data back")
+    return found
+
+
+def _write(path: pathlib.Path, made: Trained, key: str) -> None:
+    about = {name: value for name, value in made._asdict().items() if name != "params"}
+    about = json.dumps(about | {"key": key})
+    draft = path.with_name(f"{path.stem}.{secrets.token_hex(8)}.npz")
+    try:
         np.savez(draft, about=about, **flatten_dict(made.params, sep="/"))
         os.replace(draft, path)
     except OSError as error:
+        draft.unlink(missing_ok=True)
         _LOGGER.warning("%s cannot be written (%s); the classifier is not kept", path, error)

@@ -23,6 +23,7 @@ from gan_jax.evaluate import cifar_resnet, classifier, inception, resize
 _PIXEL_SIDE = 16
 # Images in the Inception at a time: the largest map of each, 147x147x64, is 5.5 MB.
 _MOST_AT_ONCE = 64
+_INSTEAD = "take --config.eval.features=pixels, or inception with its weights"
 
 
 class Found(NamedTuple):
@@ -45,23 +46,33 @@ class Extractor(NamedTuple):
       dim: numbers in a feature.
       classes: that it tells apart; 0: none.
       find: images uint8 [n, H, W, C], or points float32 [n, dim] -> what is found in them.
+      accuracy: on held-out images, of a classifier that was trained on the data; else None.
     """
 
     name: str
     dim: int
     classes: int
     find: Callable[[np.ndarray], Found]
+    accuracy: float | None = None
 
 
-def open_extractor(settings: Eval, source: Source) -> Extractor:
+def open_extractor(settings: Eval, source: Source, kept: pathlib.Path | None = None) -> Extractor:
     """The extractor that the settings name, for the data of a source.
 
+    Args:
+      settings: reads features, weights and resize.
+      source: the data.
+      kept: the file of the classifier that is trained on the data, see `classifier.trained`.
+
     Raises:
-      UsageError: if it does not go with the data, or its weights are missing or not its own.
+      UsageError: if it does not go with the data, its weights are missing or not its own, or it is
+        a classifier that knows nothing of the classes.
     """
     if len(source.shape) == 1:
         return Extractor("points", source.shape[0], 0, lambda points: Found(points, None))
-    name = settings.features or ("classifier" if source.num_classes else "pixels")
+    name = settings.features or ("classifier" if source.num_classes > 1 else "pixels")
+    if name == "classifier":
+        return _classifier(source, kept)
     return _OPEN[name](settings, source)
 
 
@@ -81,18 +92,23 @@ def _pixels(settings: Eval, source: Source) -> Extractor:
     return _extractor(name, size[0] * size[1] * channels, 0, extract, ())
 
 
-def _classifier(settings: Eval, source: Source) -> Extractor:
+def _classifier(source: Source, kept: pathlib.Path | None) -> Extractor:
     """One that is trained on the data's own labels."""
-    del settings
-    if not source.num_classes:
+    if source.num_classes < 2:
+        have = "one class" if source.num_classes else "no labels"
+        raise UsageError(f"config.eval.features='classifier': the data have {have}; {_INSTEAD}")
+    trained = classifier.trained(source, kept)
+    if not trained.useful:
         raise UsageError(
-            "config.eval.features='classifier': the data have no labels to train one on; take "
-            "pixels, or inception with its weights"
+            f"config.eval.features='classifier': it is right about {trained.accuracy:.1%} of "
+            f"{trained.held_out} held-out images, no clear gain over the {trained.chance:.1%} that "
+            f"are of one class; {_INSTEAD}"
         )
-    trained = classifier.trained(source)
     extract = classifier.extractor(source)
     dim, classes = classifier.size(source)
-    return _extractor(f"classifier-{trained.sha256[:8]}", dim, classes, extract, trained.params)
+    name = f"classifier-{trained.sha256[:8]}"
+    found = _extractor(name, dim, classes, extract, trained.params)
+    return found._replace(accuracy=trained.accuracy)
 
 
 def _cifar_resnet(settings: Eval, source: Source) -> Extractor:
@@ -157,7 +173,6 @@ def _weights(settings: Eval) -> pathlib.Path:
 
 
 _OPEN: dict[str, Callable[[Eval, Source], Extractor]] = {
-    "classifier": _classifier,
     "inception": _inception,
     "cifar_resnet": _cifar_resnet,
     "pixels": _pixels,

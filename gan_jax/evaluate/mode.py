@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
+import numpy as np
 
 from gan_jax import checkpoint, parallel, prng, workdir
 from gan_jax.config import Config
+from gan_jax.data.class_names import label_of
 from gan_jax.data.folder import Folder
 from gan_jax.data.sources import Source, announce, open_source
 from gan_jax.errors import UsageError
@@ -22,24 +24,30 @@ _LOGGER = logging.getLogger(__name__)
 _WORDS = ("latest", "best", "all", "real", "noise")
 
 
-def evaluate(config: Config | None, path: str, which: str, images: str) -> None:
+def evaluate(
+    config: Config | None, path: str, which: str, images: str, *, fit: bool = False
+) -> None:
     """Scores checkpoints, images or bounds.
 
     Args:
       config: the experiment's, with the settings of `eval` to take; None: the run's own.
       path: the run's directory; with a config and `images` there need be none.
-      which: latest | best | all | a step | real: one half of the data against the other | noise.
+      which: latest | best | all | a step | real: a part of the data against the rest | noise.
       images: a directory or a zip to score in their stead; empty: none.
+      fit: crop, resize and convert images that are of another size or mode than the data.
 
     Raises:
       UsageError: if there is no such run, checkpoint or folder, or nothing to compare by.
     """
+    if fit and not images:
+        raise UsageError("--fit: of no use without --images; leave it out")
     directory = pathlib.Path(os.path.expanduser(path))
     config = _config(config, directory, bool(images))
     source = open_source(config.dataset)
     evaluator = Evaluator(config, source)
     if images:
-        scored = [{"step": 0, "checkpoint": images} | _score_images(images, evaluator, source)]
+        row = _score_images(images, fit, config, evaluator, source)
+        scored = [{"step": 0, "checkpoint": images} | row]
     else:
         scored = _score_run(which, config, directory, evaluator, source)
     announce(source, config.dataset.name)
@@ -59,17 +67,42 @@ def _config(given: Config | None, directory: pathlib.Path, images: bool) -> Conf
     return workdir.run_config(directory, given)
 
 
-def _score_images(path: str, evaluator: Evaluator, source: Source) -> dict[str, Any]:
+def _score_images(
+    path: str, fit: bool, config: Config, evaluator: Evaluator, source: Source
+) -> dict[str, Any]:
     if len(source.shape) == 1:
         raise UsageError(f"--images={path}: the run's data are points, not images")
     height, width, channels = source.shape
     if height != width:
         raise UsageError(f"--images={path}: the data are {height}x{width}; only squares are read")
     try:
-        folder = Folder(path, height, channels)
-        return evaluator.score(subjects.of_source(folder, "images"))
+        folder = Folder(path, height, channels, exact=not fit)
+        # The classes mean something to a score where G is told of them.
+        known = source.classes if config.conditional and folder.classes else ()
+        labels = np.array(_labels(folder.classes, known, path), np.int32) if known else None
+        subject = subjects.of_source(folder, "images", None, labels, len(known))
+        return evaluator.score(subject._replace(fit="center_crop_lanczos" if fit else ""))
     except UsageError as error:
         raise UsageError(str(error).replace("config.dataset.name", "--images")) from error
+
+
+def _labels(folders: tuple[str, ...], classes: tuple[str, ...], path: str) -> list[int]:
+    """Return the label of the data's class that each of the folders of some images is named by.
+
+    Folders are named by classes or, all of them, by labels, as those of older versions' samples.
+
+    Raises:
+      UsageError: If a folder is named by neither.
+    """
+    where = f"--images={path}"
+    by_name = not all(name.isdecimal() for name in folders)
+    for name in folders:
+        if by_name and name.isdecimal() and name not in classes:
+            raise UsageError(
+                f"{where}: no class is called {name!r}; where a folder has the name of a class, "
+                "all need one"
+            )
+    return [label_of(name, classes, where) for name in folders]
 
 
 def _score_run(

@@ -35,11 +35,13 @@ class Record:
     ):
         self._directory, self._metric = directory, metric
         self._checkpoints, self._score = checkpoints, score
+        self._protocol: str | None = None
         workdir.keep_lines(directory / "eval.jsonl", start)
 
     def take(self, step: int, state: GANState) -> Row:
         """Scores a state and writes the row; the best is on disk by then."""
         row = {"step": step, "checkpoint": str(step), **self._score(state)}
+        self._protocol = row["protocol"]
         if self._metric not in row:
             _LOGGER.warning(
                 "config.eval.best=%r: is not among the metrics of %s; no best checkpoint is kept",
@@ -51,6 +53,11 @@ class Record:
         return rows.append(self._directory, row)
 
     def best(self) -> Row | None:
-        """The best row by the protocol of the last."""
-        written = rows.read(self._directory)
-        return rows.best(written, self._metric, written[-1]["protocol"]) if written else None
+        """Return the best row of a checkpoint, by the run's protocol; None where there is none.
+
+        The run's protocol is that of the rows written here, or else of the last row of a
+        checkpoint.
+        """
+        own = [row for row in rows.read(self._directory) if rows.of_checkpoint(row)]
+        protocol = self._protocol or (own[-1]["protocol"] if own else "")
+        return rows.best(own, self._metric, protocol)

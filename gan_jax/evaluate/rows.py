@@ -9,6 +9,13 @@ from gan_jax import workdir
 from gan_jax.config import LESS_IS_BETTER, METRICS
 
 Row = dict[str, Any]
+# What a row scores, as its "kind" says, other than a checkpoint of the run.
+KINDS = ("images", "real", "noise")
+# Fields that are no scores.
+ABOUT = (
+    "step", "checkpoint", "kind", "protocol", "num_samples", "features_accuracy",
+    "intra_fid_classes", "note", "seconds",
+)  # fmt: skip
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -48,9 +55,28 @@ def _is_score(value: Any) -> bool:
     return value is None or (type(value) in (int, float) and math.isfinite(value))
 
 
+def of_checkpoint(row: Row) -> bool:
+    """Return whether a row scores a checkpoint of the run: not images, real data or noise.
+
+    Rows of older versions have no "kind", but their protocol and "checkpoint" say what they score.
+    """
+    if "kind" in row:
+        return row["kind"] == "checkpoint"
+    if set(KINDS) & set(str(row.get("protocol", "")).split(";")):
+        return False
+    return row.get("checkpoint") in ("latest", "best", str(row.get("step")))
+
+
 def best(rows: list[Row], metric: str, protocol: str) -> Row | None:
-    """The best row of a protocol, of equals the first; None where none has the metric."""
-    rated = [row for row in rows if row["protocol"] == protocol and row.get(metric) is not None]
+    """The best row of a protocol, of equals the first; None where none has the metric.
+
+    Rows of anything but checkpoints are passed over.
+    """
+    rated = [
+        row
+        for row in rows
+        if of_checkpoint(row) and row["protocol"] == protocol and row.get(metric) is not None
+    ]
     sign = -1 if metric in LESS_IS_BETTER else 1
     return max(rated, key=lambda row: sign * row[metric], default=None)
 
@@ -64,7 +90,7 @@ def table(row: Row) -> str:
     """A row for people: its protocol, then a line for each number."""
     lines = [f"step {row['step']} ({row['checkpoint']})  {row['protocol']}"]
     for name, value in row.items():
-        if name not in ("step", "checkpoint", "protocol"):
+        if name not in ("step", "checkpoint", "kind", "protocol"):
             shown = f"{value:.5g}" if isinstance(value, float) else value
             lines.append(f"  {name:<20} {'none' if value is None else shown}")
     return "\n".join(lines)

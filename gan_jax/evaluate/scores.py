@@ -27,7 +27,8 @@ def compare(real: Summary, made: Summary, truth: Manifold, *, seed: int) -> dict
       "fid" (Heusel et al. 2017), "kid" and "kid_std" (Binkowski et al. 2018), "precision" and
       "recall" (Kynkaanniemi et al. 2019), "density" and "coverage" (Naeem et al. 2020), "nearest";
       "inception_score" and "inception_score_std" (Salimans et al. 2016) and what is found of the
-      classes where the extractor has some; "intra_fid" where both sides have labels.
+      classes where the extractor has some; "intra_fid" where both sides have labels, over the
+      classes of which both have two examples, as many as "intra_fid_classes".
     """
     kid, kid_std = kernel_distance(real.features, made.features, seed=seed)
     row = {
@@ -47,7 +48,7 @@ def compare(real: Summary, made: Summary, truth: Manifold, *, seed: int) -> dict
         if label in made.by_class and min(moments.count, made.by_class[label].count) > 1
     ]
     if between:
-        row["intra_fid"] = float(np.mean(between))
+        row["intra_fid"], row["intra_fid_classes"] = float(np.mean(between)), len(between)
     return row
 
 

@@ -6,6 +6,7 @@ and the neighbours need are those of the first `kept` images.
 
 import os
 import pathlib
+import secrets
 import shutil
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -13,10 +14,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from gan_jax.errors import UsageError
 from gan_jax.evaluate.features import Extractor
 from gan_jax.evaluate.frechet import Moments
 from gan_jax.evaluate.inception_score import InceptionScore
 
+# To be counted up whenever a summary of the same set becomes another: kept ones are not taken then.
+RECIPE = 2
 # Sets of more classes than this have no moments of each: they are `dim`^2 numbers.
 _MOST_CLASSES = 100
 _SPLITS = 10
@@ -27,7 +31,7 @@ class Summary(NamedTuple):
 
     Attributes:
       moments: of all.
-      features: of the first ones.
+      features: of the first ones, which stand for all: the order of a set is random.
       by_class: moments of the images of each label; empty without labels, or with too many.
       predicted: how often the extractor finds each of its classes; empty without classes.
       inception_score: (mean, standard deviation) over 10 parts; None without classes.
@@ -56,6 +60,9 @@ def summarize(
       count: images in all.
       kept: images whose features are kept.
       num_classes: that the labels count; 0: they mean nothing.
+
+    Raises:
+      UsageError: if a feature is not finite.
     """
     moments, features, left = Moments(extractor.dim), [], kept
     by_class = {label: Moments(extractor.dim) for label in _classes(num_classes)}
@@ -63,6 +70,11 @@ def summarize(
     score = InceptionScore(extractor.classes, count, _SPLITS) if extractor.classes else None
     for batch in batches:
         found = extractor.find(batch["image"])
+        if not np.isfinite(found.features).all():
+            raise UsageError(
+                f"config.eval.features: those of {extractor.name} are not finite for these "
+                "examples; look at its weights and at the examples"
+            )
         moments.add(found.features)
         for label, part in by_class.items():
             chosen = found.features[batch["label"] == label]
@@ -83,7 +95,7 @@ def summarize(
 
 def save(summary: Summary, folder: pathlib.Path) -> None:
     """Writes it as a directory, whole or not at all."""
-    draft = folder.with_name(f"{folder.name}.{os.getpid()}")
+    draft = folder.with_name(f"{folder.name}.{secrets.token_hex(8)}")
     draft.mkdir(parents=True, exist_ok=True)
     summary.moments.save(draft / "all.npz")
     for label, moments in summary.by_class.items():
@@ -91,6 +103,7 @@ def save(summary: Summary, folder: pathlib.Path) -> None:
     np.savez(
         draft / "kept.npz",
         features=summary.features,
+        labels=np.array(list(summary.by_class), np.int64),
         predicted=summary.predicted,
         inception_score=summary.inception_score or (),
     )
@@ -111,10 +124,8 @@ def load(folder: pathlib.Path) -> Summary:
     with np.load(folder / "kept.npz", allow_pickle=False) as file:
         features, predicted = file["features"], file["predicted"]
         score = tuple(map(float, file["inception_score"])) or None
-    by_class = {
-        int(path.stem.removeprefix("class_")): Moments.load(path)
-        for path in sorted(folder.glob("class_*.npz"))
-    }
+        labels = file["labels"].tolist()
+    by_class = {label: Moments.load(folder / f"class_{label}.npz") for label in labels}
     return Summary(Moments.load(folder / "all.npz"), features, by_class, predicted, score)
 
 

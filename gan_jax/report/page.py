@@ -269,7 +269,7 @@ def _evaluations(run: Run, marks: list[tuple[int, str]]) -> tuple[str, list[dict
 
 
 def _table(group: list[Row]) -> str:
-    names = runs.metrics(group)
+    names = runs.metrics(group) + ["note"] * any(row.get("note") for row in group)
     heads = "".join(f"<th>{_title(name)}</th>" for name in ("step", "checkpoint", *names))
     protocol = group[0]["protocol"]
     best = {name: rows.best(group, name, protocol) for name in ("fid", "kid")}

@@ -8,8 +8,6 @@ from gan_jax.errors import UsageError
 from gan_jax.evaluate import rows
 from gan_jax.evaluate.rows import Row
 
-_NO_METRICS = ("step", "checkpoint", "protocol", "num_samples", "seconds")
-
 
 class Run(NamedTuple):
     """A run as it is on disk.
@@ -73,7 +71,7 @@ class Run(NamedTuple):
         found = {
             (row["step"], row["protocol"]): row
             for row in self.evaluations
-            if row.get("checkpoint") in ("latest", "best", str(row["step"]))
+            if rows.of_checkpoint(row)
         }
         return sorted(found.values(), key=lambda row: row["step"])
 
@@ -106,7 +104,7 @@ def usual_protocol(evaluations: list[Row]) -> str:
 def metrics(evaluations: list[Row]) -> list[str]:
     """The names of the scores in some rows, without those of their deviations."""
     names = dict.fromkeys(name for row in evaluations for name in row)
-    return [name for name in names if name not in _NO_METRICS and not name.endswith("_std")]
+    return [name for name in names if name not in rows.ABOUT and not name.endswith("_std")]
 
 
 def clock(seconds: int | float) -> str:

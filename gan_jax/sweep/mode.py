@@ -23,7 +23,7 @@ from typing import Any
 
 from gan_jax import workdir
 from gan_jax.config import Config, as_dict, differences
-from gan_jax.data.sources import announce
+from gan_jax.data.sources import Source, announce
 from gan_jax.errors import (
     Diverged,
     Gone,
@@ -35,6 +35,7 @@ from gan_jax.errors import (
     first_line,
 )
 from gan_jax.evaluate import rows
+from gan_jax.evaluate.features import Extractor, open_extractor
 from gan_jax.program import Program, static_part
 from gan_jax.stopping import StopSignals
 from gan_jax.sweep import capacity, outcome, results, space
@@ -81,7 +82,6 @@ def sweep(
     config = space.judged(search, config)
     space.check(search, config)
     program = Program(config)
-    program.evaluator.open()
     directory = pathlib.Path(os.path.expanduser(path))
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -90,11 +90,15 @@ def sweep(
         raise UsageError(
             f"--workdir={directory}: cannot be written ({error.strerror}); name another directory"
         ) from error
+    with workdir.writing(directory):
+        _agree(study, search, config)
+    features = _features(study, config, program.source, directory)
     announce(program.source, config.dataset.name)
     with StopSignals() as signals, workdir.writing(directory), study:
-        _agree(study, search, config)
         command = functools.partial(_command, experiment, original)
-        Worker(config, search, program, directory, places, study, signals, command).run()
+        Worker(
+            config, search, program.source, features, directory, places, study, signals, command
+        ).run()
 
 
 def _agree(study: Study, search: Sweep, config: Config) -> None:
@@ -120,6 +124,23 @@ def _agree(study: Study, search: Sweep, config: Config) -> None:
             f"--study: holds a sweep of another config ({'; '.join(found)}); name another, or "
             "another --workdir"
         )
+
+
+def _features(study: Study, config: Config, source: Source, directory: pathlib.Path) -> Extractor:
+    """Return what all scores of the study are compared by, the same for all of its workers.
+
+    Raises:
+      UsageError: If there are no features for these data, or the study is by others.
+    """
+    kept = directory / "classifier.npz"
+    features = open_extractor(config.eval, source, kept)
+    if (held := study.agree("features", features.name)) != features.name:
+        raise UsageError(
+            f"--study: its scores are by {held}, and this worker has {features.name}; give all "
+            f"workers the same weights: of a classifier, {kept.name} of the other's --workdir in "
+            f"place of {kept}"
+        )
+    return features
 
 
 class Job:
@@ -149,7 +170,8 @@ class Worker:
     Args:
       config: the experiment's.
       search: the sweep.
-      program: of the config, for its data.
+      source: the data.
+      features: what all trials are compared by.
       directory: the sweep's.
       places: members of a population; 0: as many as fit.
       study: the open study.
@@ -161,7 +183,8 @@ class Worker:
         self,
         config: Config,
         search: Sweep,
-        program: Program,
+        source: Source,
+        features: Extractor,
         directory: pathlib.Path,
         places: int,
         study: Study,
@@ -170,7 +193,7 @@ class Worker:
     ):
         self._config, self._sweep, self._directory = config, search, directory
         self._places, self._study, self._signals = places, study, signals
-        self._command, self._source = command, program.source
+        self._command, self._source, self._features = command, source, features
         self._rungs = search.rungs(config.steps)
         self._pending: list[Job] = []
         self._jobs: list[Job] = []
@@ -203,7 +226,7 @@ class Worker:
     def _train(self, first: Job, writer: ThreadPoolExecutor) -> None:
         """Trains a job, and with it those that share its static part."""
         try:
-            program = Program(first.waiting[0][0], self._source)
+            program = Program(first.waiting[0][0], self._source, self._features)
         except UsageError as error:
             self._tell(first, outcome.FAILED, str(error))
             return
@@ -306,7 +329,7 @@ class Worker:
         """
         metric, found = self._sweep.metric, {}
         for row in rows.read(member.session.directory):
-            if not row["checkpoint"].isdecimal():
+            if not rows.of_checkpoint(row) or not row["checkpoint"].isdecimal():
                 continue  # somebody has scored it by hand
             protocol = _without_seed(row["protocol"])
             if (held := self._study.agree("protocol", protocol)) != protocol:
@@ -436,8 +459,9 @@ def _without_seed(protocol: str) -> str:
 def _last_metrics(directory: pathlib.Path) -> dict[str, float]:
     """The numbers of the last rows of metrics.jsonl and eval.jsonl."""
     found: dict[str, float] = {}
-    for name in ("metrics.jsonl", "eval.jsonl"):
-        row = (workdir.read_lines(directory / name) or [{}])[-1]
+    scored = [row for row in rows.read(directory) if rows.of_checkpoint(row)]
+    for lines in (workdir.read_lines(directory / "metrics.jsonl"), scored):
+        row = (lines or [{}])[-1]
         found |= {k: v for k, v in row.items() if type(v) in (int, float) and math.isfinite(v)}
     found.pop("step", None)
     return found

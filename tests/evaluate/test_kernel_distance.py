@@ -69,6 +69,18 @@ def test_order_rotation_and_blocks_do_not_matter(monkeypatch):
     assert squared_mmd(X, Y) == pytest.approx(value, rel=1e-11)
 
 
+def test_a_set_is_at_no_distance_from_its_copy():
+    """Where subsets are drawn as well, and where rounding has moved the copies."""
+    assert kernel_distance(X, X, subset_size=100) == (0, 0)
+    assert kernel_distance(X, X * (1 + 1e-7), subset_size=100) == (0, 0)
+    mean, std = kernel_distance(X, X[::-1], subset_size=100)
+    assert mean == pytest.approx(0, abs=2 * std)
+    assert kernel_distance(X, X + 1e-3, subset_size=100)[1] > 0
+    large = X.copy()
+    large[0] = 1e9  # must not hide what the others differ by
+    assert kernel_distance(large, np.concatenate([large[:1], Y[1:]]))[0] != 0
+
+
 def test_float32_is_added_up_in_float64():
     x, y = X.astype(np.float32), Y.astype(np.float32)
     exact = squared_mmd(x.astype(np.float64), y.astype(np.float64))

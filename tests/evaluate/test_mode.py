@@ -3,13 +3,16 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from gan_jax import checkpoint, command
+from gan_jax.config import Dataset
+from gan_jax.data.folder import Folder
 from gan_jax.errors import UsageError
 from gan_jax.evaluate.mode import evaluate
-from support import ROOT, TINY_FLAGS, json_lines
+from support import ROOT, TINY_FLAGS, json_lines, tiny_config
 
 RUN = (
     *TINY_FLAGS, "--config.steps=40", "--config.checkpoint_every=20", "--config.eval_every=10",
@@ -77,6 +80,9 @@ def test_the_bounds_lie_apart(run):
     floor, noise = rows(run)[-2:]
     assert floor["fid"] < 0.2 * noise["fid"]
     assert (floor["checkpoint"], noise["checkpoint"]) == ("real", "noise")
+    assert (floor["kind"], noise["kind"]) == ("real", "noise")
+    assert floor["num_samples"] == noise["num_samples"] == 100
+    assert floor["note"] == "not comparable with checkpoints: real images 1697, not 1797"
 
 
 def test_other_peoples_images_are_scored(launch, run, tmp_path):
@@ -101,6 +107,113 @@ def test_other_peoples_images_are_scored(launch, run, tmp_path):
     assert f"{row['fid']:.5g}" in ended.stdout
     assert ";k=3;" in ended.stdout
     assert not (tmp_path / "nothing").exists()
+
+
+CLASSES = tuple(map(str, range(12)))  # as text they sort 0, 1, 10, 11, 2, ...
+NAMED = tuple(f"kind {letter}" for letter in "abcdefghijkl")
+
+
+def write_classes(folder, names, levels=range(12), count=12, size=(8, 8), mode="L"):
+    """A folder for each class, each a level of gray with a little noise of its own."""
+    for name, level in zip(names, levels, strict=True):
+        (folder / name).mkdir(parents=True)
+        noise = np.random.default_rng(level).integers(0, 9, (count, *size[::-1]), np.uint8)
+        for i, pixels in enumerate(noise):
+            image = Image.fromarray(pixels + np.uint8(20 * level)).convert(mode)
+            image.save(folder / name / f"{i:02d}.png")
+    return str(folder)
+
+
+def conditional(folder):
+    config = tiny_config(dataset=Dataset(name=f"folder:{folder}", image_size=8, channels=1))
+    config.conditional, config.eval.features, config.eval.num_samples = True, "pixels", 144
+    return config
+
+
+def printed(capsys):
+    """The numbers and words of the row on the terminal, and its protocol."""
+    head, *lines = capsys.readouterr().out.splitlines()
+    return dict(line.split(maxsplit=1) for line in lines) | {"protocol": head.split()[-1]}
+
+
+@pytest.mark.parametrize(
+    ("classes", "folders"),
+    [
+        (CLASSES, CLASSES),
+        (NAMED, NAMED),
+        (NAMED, CLASSES),  # by label, as directories of samples were named once
+        (("a%b", "%", *NAMED[:10]), ("a%25b", "%25", *NAMED[:10])),
+    ],
+)
+def test_copies_of_classes_are_found_by_their_names(tmp_path, capsys, classes, folders):
+    """Read in another order than the data's, they had an intra-FID of 63."""
+    data = write_classes(tmp_path / "data", classes)
+    by_label = set(folders) - set(classes) == set(CLASSES)
+    known = Folder(data, 8, 1).classes
+    levels = [classes.index(known[i]) if by_label else i for i in range(12)]
+    images = write_classes(tmp_path / "copies", folders, levels)
+    evaluate(conditional(data), str(tmp_path / "nothing"), "latest", images)
+    row = printed(capsys)
+    assert float(row["intra_fid"]) < 1e-6
+    assert (row["intra_fid_classes"], row["precision"], row["kid"]) == ("12", "1", "0")
+    assert "note" not in row
+
+
+def test_a_subset_of_the_classes_is_scored_as_that(tmp_path, capsys):
+    data = write_classes(tmp_path / "data", CLASSES)
+    images = write_classes(tmp_path / "copies", ("2", "10", "7"), (2, 10, 7))
+    evaluate(conditional(data), str(tmp_path / "nothing"), "latest", images)
+    row = printed(capsys)
+    assert float(row["intra_fid"]) < 1e-6
+    assert row["intra_fid_classes"] == "3"
+    assert row["note"].endswith("samples 36, not 144; samples of 3 of 12 classes")
+
+
+def test_images_without_folders_have_no_classes(tmp_path, capsys):
+    data = write_classes(tmp_path / "data", CLASSES)
+    for file in (tmp_path / "data").glob("*/*.png"):
+        (tmp_path / "flat").mkdir(exist_ok=True)
+        shutil.copy(file, tmp_path / "flat" / f"{file.parent.name}_{file.name}")
+    evaluate(conditional(data), str(tmp_path / "nothing"), "latest", str(tmp_path / "flat"))
+    row = printed(capsys)
+    assert "intra_fid" not in row
+    assert float(row["fid"]) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("classes", "folders", "match"),
+    [
+        (CLASSES, ("1", "12"), r"no class is called '12'; did you mean 2\?; takes 0 \| 1 \|"),
+        (NAMED, ("kind a", "kind z"), r"'kind z'; did you mean kind .\?"),
+        (NAMED, ("kind a", "1"), r"'1'; where a folder has the name of a class, all need one"),
+        (NAMED, ("0", "12"), r"'12'.*or labels from 0 to 11"),
+    ],
+)
+def test_a_folder_that_is_named_by_no_class_is_refused(tmp_path, classes, folders, match):
+    data = write_classes(tmp_path / "data", classes)
+    images = write_classes(tmp_path / "other", folders, (0, 1))
+    with pytest.raises(UsageError, match=match):
+        evaluate(conditional(data), str(tmp_path / "nothing"), "latest", images)
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"), [({"size": (9, 8)}, "9x8"), ({"mode": "RGB"}, "RGB"), ({"mode": "1"}, "")]
+)
+def test_images_that_do_not_fit_are_refused_without_fit(tmp_path, capsys, changes, found):
+    data = write_classes(tmp_path / "data", CLASSES)
+    images = write_classes(tmp_path / "other", CLASSES, **changes)
+    config, nothing = conditional(data), str(tmp_path / "nothing")
+    with pytest.raises(UsageError, match=rf"^--images: .*/0/00.png: is .*{found}.*8x8 gray; --fit"):
+        evaluate(config, nothing, "latest", images)
+    evaluate(config, nothing, "latest", images, fit=True)
+    assert ";resize=none;fit=center_crop_lanczos;images;" in printed(capsys)["protocol"]
+    evaluate(config, nothing, "latest", data)
+    assert ";resize=none;images;" in printed(capsys)["protocol"]
+
+
+def test_fit_is_for_images(run):
+    with pytest.raises(UsageError, match="--fit: of no use without --images"):
+        evaluate(None, str(run), "latest", "", fit=True)
 
 
 def test_an_experiment_may_be_given_for_its_settings(run):
@@ -200,6 +313,16 @@ def test_the_best_may_be_by_another_metric(launch, run):
     assert ended.returncode == 0, ended.stderr
     best = max(rows(run), key=lambda row: row["recall"])
     assert f"best recall: {best['recall']:.4g} at step {best['step']}" in ended.stderr
+
+
+def test_the_best_is_a_checkpoint_whatever_else_was_scored(launch, run):
+    """The score of the real data was called the best, at step 0."""
+    best = min(rows(run), key=lambda row: row["fid"])
+    evaluate(None, str(run), "real", "")
+    assert rows(run)[-1]["fid"] < best["fid"]
+    ended = launch(*RUN, f"--workdir={run}")
+    assert ended.returncode == 0, ended.stderr
+    assert f"best fid: {best['fid']:.4g} at step {best['step']}" in ended.stderr
 
 
 def test_bad_requests_end_with_one_line(launch, tmp_path):

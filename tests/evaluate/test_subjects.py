@@ -6,6 +6,7 @@ import pytest
 from gan_jax import parallel, prng
 from gan_jax.config import Dataset, Ema
 from gan_jax.data.sources import Arrays, open_source
+from gan_jax.errors import Diverged
 from gan_jax.evaluate import subjects
 from gan_jax.report.pictures import to_uint8
 from gan_jax.state import build_models, init_state
@@ -78,6 +79,54 @@ def test_a_part_of_a_source_comes_in_the_order_that_is_asked_for():
     subject = subjects.of_source(source, "real", np.array([5, 0, 11]))
     assert subject.count == 3
     assert gathered(subject, 2)["image"].ravel().tolist() == [5, 0, 11]
+
+
+def images(count, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, 4, 4, 1), np.uint8)
+
+
+@pytest.mark.parametrize("points", [False, True])
+def test_the_contents_decide_the_order(points):
+    """However they are sorted, and with copies; and a part is a sample of the whole."""
+    data = np.concatenate([images(1500), images(20), images(20), images(1)])
+    data = data.reshape(len(data), -1).astype(np.float32) if points else data
+    shuffle = np.random.default_rng(1).permutation(len(data))
+    one, other = Arrays(data), Arrays(data[shuffle])
+    first = data[subjects.by_content(one)]
+    np.testing.assert_array_equal(first, other.images[subjects.by_content(other)])
+    order = subjects.by_content(one)
+    assert sorted(order) == list(range(len(data)))
+    assert 600 < order[:700].mean() < 940  # of 0 to 1540
+    assert abs(np.corrcoef(order, np.arange(len(order)))[0, 1]) < 0.1
+
+
+def test_copies_are_spread_like_other_images():
+    """Ten images, each a hundred times: a tenth of them holds all ten."""
+    data = np.tile(images(10), (100, 1, 1, 1))
+    order = subjects.by_content(Arrays(data))
+    assert len(np.unique(data[order[:100]], axis=0)) == 10
+    assert subjects.by_content(Arrays(data[:0])).tolist() == []
+
+
+def test_a_generator_that_overflows_has_no_score(made):
+    models, state, _ = made
+    config = tiny_config()
+    config.eval.num_samples = 10
+    infinite = state.replace(
+        ema=state.ema.replace(params=jax.tree.map(lambda x: x * jnp.inf, state.ema.params))
+    )
+    subject = subjects.make_samples(config, models, 10)(infinite, 0)
+    with pytest.raises(Diverged, match="samples of G are not finite"):
+        gathered(subject, 10)
+
+
+def test_labels_may_be_those_of_another_list_of_classes():
+    source = Arrays(images(30), np.arange(30, dtype=np.int32) % 2, ("a", "b"))
+    subject = subjects.of_source(source, "images", None, np.array([7, 3]), 10)
+    batch = gathered(subject, 8)
+    own = gathered(subjects.of_source(source, "images"), 8)
+    np.testing.assert_array_equal(batch["label"], np.where(own["label"] == 0, 7, 3))
+    assert (subject.num_classes, subject.count) == (10, 30)
 
 
 def test_noise_is_the_same_in_any_batch():

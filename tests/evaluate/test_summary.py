@@ -4,6 +4,7 @@ import weakref
 import numpy as np
 import pytest
 
+from gan_jax.errors import UsageError
 from gan_jax.evaluate import summary
 from gan_jax.evaluate.features import Extractor, Found
 from gan_jax.evaluate.summary import summarize
@@ -87,3 +88,14 @@ def test_a_summary_is_read_as_it_was_saved(tmp_path):
     assert again.by_class.keys() == found.by_class.keys()
     assert again.inception_score == found.inception_score
     assert [path.name for path in tmp_path.iterdir()] == ["it"]
+    (tmp_path / "it" / "class_1.npz").unlink()
+    with pytest.raises(FileNotFoundError):  # else a FID of each class would miss one
+        summary.load(tmp_path / "it")
+
+
+def test_features_that_are_not_finite_are_refused():
+    broken = EXTRACTOR._replace(
+        find=lambda images: Found(np.full((len(images), 3), np.nan, np.float32), None), classes=0
+    )
+    with pytest.raises(UsageError, match="those of means are not finite"):
+        summarize(batches(20, 10), broken, count=20, kept=10, num_classes=0)

@@ -6,13 +6,20 @@ import json
 import random
 import re
 import shlex
+import shutil
 import signal
 import time
 
 import pytest
 
 from gan_jax.config import from_dict
-from support import SMALL_EXPERIMENT, has_lines, json_lines, kill, wait_for
+from gan_jax.data.sources import open_source
+from gan_jax.errors import UsageError
+from gan_jax.evaluate import classifier, rows
+from gan_jax.sweep import mode
+from gan_jax.sweep.space import LogUniform, Sweep
+from gan_jax.sweep.study import Study
+from support import SMALL_EXPERIMENT, has_lines, json_lines, kill, tiny_config, wait_for
 
 EXPERIMENT = (
     SMALL_EXPERIMENT
@@ -214,3 +221,32 @@ def test_a_mistake_gets_one_line_and_exit_2(launch, sweep, undisturbed, name):
     assert ended.stderr.startswith("error: ")
     assert ended.stderr.count("\n") == 1
     assert said in ended.stderr
+
+
+def test_all_workers_of_a_study_compare_by_one_classifier(tmp_path, monkeypatch):
+    """In one directory they share its file; elsewhere another classifier is refused at once."""
+    monkeypatch.setattr(classifier, "_STEPS", 100)
+    config = tiny_config()
+    source, search = open_source(config.dataset), Sweep({"rate": LogUniform(1e-4, 1e-2)})
+    study = Study("", "sweep", search, config, tmp_path)
+    names = []
+    for cache, steps in (("first", 100), ("second", 101)):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / cache))
+        monkeypatch.setattr(classifier, "_STEPS", steps)
+        names.append(mode._features(study, config, source, tmp_path).name)
+    assert names[0] == names[1]
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "third"))
+    away = tmp_path / "away"
+    with pytest.raises(UsageError, match=f"^--study: its scores are by {names[0]}, and this "):
+        mode._features(study, config, source, away)
+    shutil.copy(tmp_path / "classifier.npz", away / "classifier.npz")
+    assert mode._features(study, config, source, away).name == names[0]
+
+
+def test_a_trial_that_somebody_has_scored_by_hand_keeps_its_own_scores(tmp_path):
+    """Images in a directory called 20, say, are no checkpoint."""
+    scored = {"step": 20, "checkpoint": "20", "kind": "checkpoint", "protocol": "p", "fid": 5.0}
+    by_hand = scored | {"kind": "images", "step": 0, "fid": 0.5, "inception_score": 9.0}
+    for row in (scored, by_hand):
+        rows.append(tmp_path, row)
+    assert mode._last_metrics(tmp_path) == {"fid": 5.0}

@@ -1,0 +1,69 @@
+"""What a row is of, and which is the best."""
+
+import json
+
+import pytest
+
+from gan_jax import workdir
+from gan_jax.checkpoint import Checkpoints
+from gan_jax.evaluate import rows
+from gan_jax.evaluate.record import Record
+
+PROTOCOL = "fid10k_train;features=pixels-8x8;resize=none;ema;seed=0"
+
+
+def old(checkpoint, step=0, subject="ema", **others):
+    """A row as versions without "kind" wrote it."""
+    protocol = PROTOCOL.replace("ema", subject)
+    return {"step": step, "checkpoint": checkpoint, "protocol": protocol, "fid": 5.0} | others
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        (old("20", 20), True),
+        (old("latest", 20), True),
+        (old("best", 20, "live"), True),
+        (old("real", subject="real"), False),
+        (old("noise", subject="noise"), False),
+        (old("latest", subject="images"), False),  # a directory of that name
+        (old("20", subject="images"), False),
+        (old("/somewhere/real"), False),
+        (old("0", kind="checkpoint"), True),
+        (old("latest", kind="images"), False),
+    ],
+)
+def test_a_row_is_of_a_checkpoint_or_of_something_else(row, expected):
+    assert rows.of_checkpoint(row) == expected
+
+
+def test_only_a_checkpoint_is_the_best(tmp_path):
+    """After --checkpoint=real, and after images at a path that looks like a step."""
+    with Checkpoints(tmp_path, 1, "best") as checkpoints:
+        record = Record(tmp_path, 0, "fid", checkpoints, lambda state: {})
+        assert record.best() is None
+        rows.append(tmp_path, old("real", subject="real", fid=1.0))
+        assert record.best() is None
+        for row in (
+            old("20", 20, fid=7.0, kind="checkpoint"), old("40", 40, fid=8.0, kind="checkpoint"),
+            old("real", subject="real", fid=1.0, kind="real"),
+            old("60", subject="images", fid=0.5, kind="images"),
+        ):  # fmt: skip
+            rows.append(tmp_path, row)
+        assert record.best()["step"] == 20
+    assert rows.best(rows.read(tmp_path), "fid", PROTOCOL.replace("ema", "real")) is None
+
+
+def test_a_row_for_people_has_its_note(tmp_path):
+    row = {
+        "step": 0, "checkpoint": "real", "kind": "real", "protocol": "p", "num_samples": 10,
+        "fid": float("nan"), "kid": 0.123456789, "note": "not comparable with checkpoints: k 3",
+    }  # fmt: skip
+    text = rows.table(rows.append(tmp_path, row))
+    assert "kind" not in text
+    lines = [line.split(maxsplit=1) for line in text.splitlines()[1:]]
+    assert lines == [
+        ["num_samples", "10"], ["fid", "none"], ["kid", "0.12346"], ["note", row["note"]]
+    ]  # fmt: skip
+    assert json.loads((tmp_path / "eval.jsonl").read_text())["fid"] is None
+    assert workdir.read_lines(tmp_path / "eval.jsonl")[0]["kind"] == "real"
