@@ -76,7 +76,7 @@ class Streak:
       rows: in each of so many at least.
     """
 
-    def __init__(self, steps: float = _STEPS, rows: int = _ROWS):
+    def __init__(self, steps: int | float = _STEPS, rows: int = _ROWS):
         self._steps, self._least = steps, rows
         self.since, self._rows, self._holds, self._said = 0, 0, False, False
 
