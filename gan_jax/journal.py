@@ -86,7 +86,7 @@ class Journal:
             self._samples.mkdir(exist_ok=True)
         workdir.keep_lines(self._digests, start)
         self._metrics = Metrics(directory, start)
-        self._diagnosis = Diagnosis(d_can_win=config.loss != "wasserstein")
+        self._diagnosis = Diagnosis(config.loss != "wasserstein", config.steps)
         self._warnings: list[dict[str, Any]] = manifest.setdefault("warnings", [])
         for row in workdir.read_lines(directory / "metrics.jsonl"):
             step = row.pop("step")

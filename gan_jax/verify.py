@@ -21,6 +21,7 @@ from gan_jax import (
     checkpoint,
     compare,
     diagnose,
+    gaps,
     parallel,
     prng,
     provenance,
@@ -71,8 +72,8 @@ def verify(config: Config, directory: pathlib.Path, start: int, tolerance: float
       tolerance: relative; 0: bit for bit.
 
     Raises:
-      UsageError: if there is nothing to compare with, the data are others, or a checkpoint proves
-        damaged; the last is raised after all else was compared.
+      UsageError: if there is nothing to compare with, the data are others, a checkpoint proves
+        damaged, or the record lacks rows; the last two are raised after all else was compared.
       Differs: if the run is another than the one recorded.
       Stopped: after SIGTERM, SIGINT or SIGHUP.
     """
@@ -83,7 +84,8 @@ def verify(config: Config, directory: pathlib.Path, start: int, tolerance: float
         StopSignals() as signals,
         contextlib.closing(Progress() if speaks else Silence()) as progress,
     ):
-        kept, digests = _checkpoints(directory), _rows(directory / "digests.jsonl", "sha256")
+        kept, missing = _checkpoints(directory), _gaps(directory, start)
+        digests = _rows(directory / "digests.jsonl", "sha256")
         metrics = _rows(directory / "metrics.jsonl")
         if start and start not in kept:
             listed = ", ".join(map(str, sorted(kept))) or "none"
@@ -105,7 +107,7 @@ def verify(config: Config, directory: pathlib.Path, start: int, tolerance: float
         state = _first(program, kept, digests, start)
         comparison = Comparison(record, program.template(), start, tolerance, progress)
         _make_again(program, state, comparison, progress, signals)
-        said = comparison.passed()
+        said = comparison.passed(missing)
     if speaks:
         print(said)
 
@@ -167,11 +169,15 @@ class Comparison:
             "begins it again"
         )
 
-    def passed(self) -> str:
+    def passed(self, missing: list[str]) -> str:
         """What to say at the end.
 
+        Args:
+          missing: what the record lacks.
+
         Raises:
-          UsageError: if a checkpoint that was to be compared is damaged, or none is left.
+          UsageError: if it lacks anything, a checkpoint that was to be compared is damaged, or none
+            is left.
         """
         if not self._counts:
             raise UsageError("nothing that is recorded could be read, so nothing was compared")
@@ -188,6 +194,8 @@ class Comparison:
         for folder, step, error in self._damaged:
             if step in checkpoint.saved_steps(folder):
                 raise UsageError(f"{error}; all else is {said}")
+        if missing:
+            raise UsageError(f"the record has gaps: {'; '.join(missing)}; all else is {said}")
         return said
 
     def _word(self) -> str:
@@ -349,6 +357,16 @@ def _checkpoints(directory: pathlib.Path) -> dict[int, list[pathlib.Path]]:
         for step in checkpoint.saved_steps(folder):
             kept.setdefault(step, []).append(folder)
     return kept
+
+
+def _gaps(directory: pathlib.Path, start: int) -> list[str]:
+    """What the record lacks of the steps behind the run, after the start.
+
+    The manifest is read before the rows: a run that trains on writes it after them.
+    """
+    step = workdir.read_json(directory / "manifest.json").get("step")
+    last = max([step if type(step) is int else 0, *_checkpoints(directory)])
+    return gaps.find(directory, last, start)
 
 
 def _rows(path: pathlib.Path, needed: str = "step") -> dict[int, list[Row]]:

@@ -13,6 +13,11 @@ Row = dict[str, float]
 # Of 41 runs on toys, digits, MNIST and faces, 38 had a D this strong for 400 steps at most; in the
 # others D did win: those of `experiments/mnist_minimax.py`, and an MLP's on MNIST for 2,800 steps.
 _ROWS, _STEPS = 5, 500
+# A run of few steps is warned of a collapse after this share of them, and by one row less. Its
+# samples may be alike at first: 3,800 emoji were, at .06 to .14, for 250 of 1,700 steps and then
+# became diverse. So what is on its way up is waited for: what has grown by so much from the earlier
+# half of the rows to the later.
+_SHARE, _GROWTH = 1 / 3, 1.25
 # D's accuracy on real and on fake images above which it has won.
 _SURE = 0.95
 # Diversity, of 1, below which G has collapsed: that of about four images, over and over.
@@ -28,13 +33,17 @@ class Diagnosis:
     Args:
       d_can_win: False for a loss whose D is no judge but measures a distance (Wasserstein): it does
         its work by telling real from fake, however surely.
+      steps: of the whole run; None: many.
     """
 
-    def __init__(self, d_can_win: bool = True):
+    def __init__(self, d_can_win: bool = True, steps: int | None = None):
         self._signs = {"D has won": _victory, "G has collapsed": _collapse}
         if not d_can_win:
             del self._signs["D has won"]
+        soon = min(_STEPS, steps * _SHARE) if steps else _STEPS
         self._streaks = {name: Streak() for name in self._signs}
+        self._streaks["G has collapsed"] = Streak(soon, _ROWS - (soon < _STEPS))
+        self._diversity: list[float] = []
         self._drifts = {name: Drift(name) for name in ("d_loss", "g_loss")}
 
     def see(self, step: int, row: Row) -> list[str]:
@@ -47,23 +56,38 @@ class Diagnosis:
         said = []
         for name, sign in self._signs.items():
             streak, seen = self._streaks[name], sign(row)
-            if streak.add(step, bool(seen)):
+            if streak.add(step, bool(seen), name == "G has collapsed" and self._grows(row, seen)):
                 said.append(f"{name}, by every row since step {streak.since}: {seen}")
         return said + [text for drift in self._drifts.values() if (text := drift.add(step, row))]
 
+    def _grows(self, row: Row, collapsed: str) -> bool:
+        """Return whether diversity has grown over the rows in which it is too small."""
+        self._diversity = [*self._diversity, row["diversity"]] if collapsed else []
+        half = len(self._diversity) // 2
+        earlier, later = (sum(part) for part in (self._diversity[:half], self._diversity[-half:]))
+        return half > 0 and later > _GROWTH * earlier
+
 
 class Streak:
-    """Tells when a condition has held for long, once until it has been absent for as long."""
+    """Tells when a condition has held for long, once until it has been absent for as long.
 
-    def __init__(self):
+    Args:
+      steps: that it holds for at least.
+      rows: in each of so many at least.
+    """
+
+    def __init__(self, steps: int | float = _STEPS, rows: int = _ROWS):
+        self._steps, self._least = steps, rows
         self.since, self._rows, self._holds, self._said = 0, 0, False, False
 
-    def add(self, step: int, holds: bool) -> bool:
-        """Whether this row is to be warned of."""
+    def add(self, step: int, holds: bool, wait: bool = False) -> bool:
+        """Whether this row is to be warned of; not yet where it is to wait."""
         if holds != self._holds or not self._rows:
             self.since, self._rows, self._holds = step, 0, holds
         self._rows += 1
-        if self._rows < _ROWS or step - self.since < _STEPS or self._said == holds:
+        if self._rows < self._least or step - self.since < self._steps or self._said == holds:
+            return False
+        if wait:
             return False
         self._said = holds
         return holds

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from gan_jax.errors import printable
 
-_COLUMNS = 80  # of a terminal that does not tell
+_SIZE = {"ncols": 80, "nrows": 24}  # of a terminal that does not tell
 
 # What a stream raises that cannot be written, or was closed: the run goes on in silence.
 _LOST = (AttributeError, OSError, ValueError)
@@ -28,8 +28,8 @@ class Progress:
         self._done, self._steps = start, steps
         with contextlib.suppress(*_LOST):
             if sys.stderr.isatty():
-                width = {"dynamic_ncols": True} if _columns() else {"ncols": _COLUMNS}
-                self._bar = tqdm(initial=start, total=steps, unit="step", **width)
+                size = {"dynamic_ncols": True} if _columns() else _SIZE
+                self._bar = tqdm(initial=start, total=steps, unit="step", **size)
 
     def close(self) -> None:
         """Ends the bar."""

@@ -68,6 +68,56 @@ def test_samples_that_hardly_differ_are_a_collapse():
     assert run(20 * [{"diversity": 0.25}]) == []
 
 
+@pytest.mark.parametrize(
+    ("steps", "every", "warned"),
+    [
+        (300, 50, 200),
+        (600, 50, 250),
+        (1000, 50, 400),
+        (1000, 100, 500),
+        (1200, 10, 410),
+        (1500, 50, 550),
+        (100_000, 50, 550),
+    ],
+)
+def test_a_short_run_is_warned_of_a_collapse_well_before_its_end(steps, every, warned):
+    rows = (steps // every) * [COLLAPSED]
+    ((step, _),) = run(rows, every, steps=steps)
+    assert step == warned
+
+
+def diversities(*values):
+    return [{"diversity": value} for value in values]
+
+
+def test_samples_that_are_alike_at_first_are_waited_for():
+    """Of real runs of a DCGAN on digits and on emoji, in which all became well."""
+    digits = diversities(0.246, 0.279, 0.462, 0.599, 0.696, 0.782, 0.843, 0.775, 0.948, 0.909)
+    assert run(digits, steps=600) == []
+    emoji = diversities(0.077, 0.078, 0.06, 0.079, 0.138, 0.314, 0.323, 0.418, 0.324, 0.478)
+    assert run(emoji, steps=600) == []
+    assert run(emoji, steps=1700) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "warned"),
+    [
+        ((0.218, 0.144, 0.402, 0.148, 0.015, 0.001, 0.001, 0.001, 0.007, 0.013, 0.024, 0.005), 400),
+        ((0.189, 0.098, 0.071, 0.004, 0.001, 0.001, 0.001, 0.011, 0.019, 0.014, 0.007, 0.001), 250),
+        ((0.155, 0.127, 0.11, 0.384, 0.096, 0.108, 0.15, 0.069, 0.094, 0.076, 0.105, 0.197), 450),
+    ],
+)
+def test_collapses_of_real_runs_of_600_steps(values, warned):
+    """Of the digits, at learning rates of .01 for both, .02 for G and .005 for D."""
+    ((step, text),) = run(diversities(*values), steps=600)
+    assert step == warned
+    assert text.startswith("G has collapsed")
+
+
+def test_a_victory_of_d_is_no_sooner_in_a_short_run():
+    assert run(9 * [WON], steps=500) == []
+
+
 def test_a_warning_comes_once_until_its_cause_has_gone_for_as_long():
     flicker = 5 * ([{}] + 12 * [COLLAPSED])
     assert len(run(20 * [COLLAPSED] + flicker)) == 1

@@ -81,3 +81,46 @@ def test_a_time_lapse_shows_first_and_last_and_no_more_than_asked(tmp_path):
 def test_no_pictures_make_no_time_lapse(tmp_path):
     pictures.time_lapse(tmp_path, tmp_path / "t.gif")
     assert not (tmp_path / "t.gif").exists()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[: len(data) // 2],
+        lambda data: b"",
+        lambda data: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+        lambda data: data[:60] + bytes(20) + data[80:],
+    ],
+)
+@pytest.mark.parametrize("which", [0, 2, 4])
+def test_a_damaged_picture_is_left_out_of_the_time_lapse(tmp_path, caplog, damage, which):
+    noise = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+    for step, pixels in enumerate(noise):
+        pictures.save(pixels, tmp_path / f"step_{step:08d}.png")
+    file = tmp_path / f"step_{which:08d}.png"
+    file.write_bytes(damage(file.read_bytes()))
+    pictures.time_lapse(tmp_path, tmp_path / "t.gif")
+    with Image.open(tmp_path / "t.gif") as gif:
+        assert gif.n_frames == 4
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith(f"{file} (")
+    assert said.endswith("): left out of the time-lapse")
+
+
+def test_damaged_pictures_alone_make_no_time_lapse(tmp_path, caplog):
+    for step in range(3):
+        (tmp_path / f"step_{step:08d}.png").write_bytes(b"no picture")
+    pictures.time_lapse(tmp_path, tmp_path / "t.gif")
+    assert not (tmp_path / "t.gif").exists()
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert "step_00000000.png (" in said
+    assert " and 2 more: left out of the time-lapse" in said
+
+
+def test_a_picture_of_too_many_pixels_is_not_decoded(tmp_path, caplog):
+    pictures.save(np.zeros((4, 4, 3), np.uint8), tmp_path / "step_00000000.png")
+    Image.new("1", (9000, 9000)).save(tmp_path / "step_00000001.png")
+    pictures.time_lapse(tmp_path, tmp_path / "t.gif")
+    with Image.open(tmp_path / "t.gif") as gif:
+        assert gif.n_frames == 1
+    assert "9000 x 9000 pixels are too many" in caplog.text

@@ -7,6 +7,8 @@ import struct
 import sys
 import termios
 
+import pytest
+
 from gan_jax.report.progress import Progress
 
 VALUES = {
@@ -33,9 +35,11 @@ def test_plain_lines_without_a_terminal(capsys):
     assert lines[2].endswith("0:00 left")
 
 
-def test_a_bar_in_a_terminal(monkeypatch):
+@pytest.mark.parametrize("columns", [160, 0])
+def test_a_bar_in_a_terminal(monkeypatch, columns):
+    """One of 0 columns does not tell how many it has, as under `script`."""
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 160, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24 * bool(columns), columns, 0, 0))
     with contextlib.closing(os.fdopen(theirs, "w")) as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
         report()
@@ -48,3 +52,22 @@ def test_a_bar_in_a_terminal(monkeypatch):
     assert "hello" in shown
     assert "100/100" in shown
     assert "d_loss 1.250" in shown
+    assert "%|" in shown
+
+
+@pytest.mark.parametrize("stream", ["closed", "full", "none", "ascii"])
+def test_a_stream_that_cannot_be_written(monkeypatch, tmp_path, stream):
+    if stream == "none":
+        monkeypatch.setattr(sys, "stderr", None)
+        report()
+        return
+    path = "/dev/full" if stream == "full" else tmp_path / "err"
+    file = open(path, "w", buffering=1, encoding="ascii")  # noqa: SIM115
+    if stream == "closed":
+        file.close()
+    monkeypatch.setattr(sys, "stderr", file)
+    with contextlib.closing(Progress()) as progress:
+        progress.say("caf\udce9")
+    report()
+    with contextlib.suppress(OSError):
+        file.close()
