@@ -1,5 +1,6 @@
 """Refuses a config whose parts are each fine and that makes no sense as a whole."""
 
+import math
 from collections.abc import Iterator
 
 import jax
@@ -28,6 +29,7 @@ def check(config: Config, sample_shape: tuple[int, ...], num_classes: int, state
         *_of_the_critic(config, state),
         *_of_batches(config),
         *_of_data(config, images, num_classes),
+        *_of_sizes(config, sample_shape, state),
     ):
         raise UsageError(f"config.{problem}")
 
@@ -103,6 +105,27 @@ def _of_data(config: Config, images: bool, num_classes: int) -> Iterator[str]:
         yield f"augment={config.augment!r}: its strengths are for dataset.pixel_range='signed'"
     if config.latent.truncation and config.latent.distribution == "uniform":
         yield "latent.truncation: is for the normal distribution, which has tails to cut"
+
+
+def _of_sizes(config: Config, sample_shape: tuple[int, ...], state: GANState) -> Iterator[str]:
+    """An array of 2^31 numbers is more than a device has room for, and than its indices count."""
+    for side, player in (("generator", state.generator), ("discriminator", state.discriminator)):
+        largest = max((leaf.size for leaf in jax.tree.leaves(player.params)), default=0)
+        if largest >= 2**31:
+            yield (
+                f"{side}: has {largest:,} parameters in one array; take sizes that make fewer than "
+                "2^31"
+            )
+    share = config.batch_size // parallel.device_count()
+    for what, numbers in {
+        "an example": math.prod(sample_shape),
+        "config.latent.dim": config.g_batch_ratio * config.latent.dim,
+    }.items():
+        if share * numbers >= 2**31:
+            yield (
+                f"batch_size={config.batch_size}: a device's {share:,} examples, by the "
+                f"{numbers:,} numbers of {what}, are more than 2^31; take a smaller batch"
+            )
 
 
 def _variables(state: GANState) -> set[str]:

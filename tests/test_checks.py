@@ -4,6 +4,7 @@ import pytest
 
 from gan_jax.config import (
     DCGAN,
+    MLP,
     R3GAN,
     Boost,
     CS231n,
@@ -117,6 +118,12 @@ FORBIDDEN = {
     "too few channels for the image": (
         lambda: tiny_config(**(resnets() | {"generator": ResNetGenerator(channels=(4, 4, 4))})),
         r"generator\.channels=\(4, 4, 4\): makes 16x16, and the data are \(8, 8, 1\)"),
+    "a layer that no device holds": (
+        lambda: tiny_mlp_config(generator=MLP(hidden=(1_000_000, 1_000_000))),
+        r"config\.generator: has 1,000,000,000,000 parameters in one array; take sizes"),
+    "a batch that no device holds": (
+        lambda: tiny_mlp_config(batch_size=2**23, latent=Latent(dim=2**19)),
+        r"config\.batch_size=8388608: .* by the 524,288 numbers of config\.latent\.dim, are more"),
     "more halvings than blocks": (
         lambda: tiny_config(**(resnets() | {"discriminator": ResNetDiscriminator(
             channels=(4,), down=2)})), r"discriminator\.down=2: cannot halve 8"),
