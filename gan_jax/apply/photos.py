@@ -166,7 +166,9 @@ def _encoded(
         data = contents(path, path.name, max_megapixels)
         if images.format_of(data) or not (path.suffix.lower() == ".zip" or is_zipfile(path)):
             return {path.name: data}, None
-    elif os.path.exists(path) and not os.path.isdir(path):
+    elif not os.path.exists(path):
+        raise UsageError(f"--images={path}: no such file, directory or zip")
+    elif not os.path.isdir(path):
         raise UsageError(f"--images={path}: takes an image, a directory or a zip")
     folder = Folder(str(path), 1, 0, labels="folders", max_megapixels=max_megapixels)
     labels = [_label(name, classes) for name in folder.classes]

@@ -13,7 +13,7 @@ from gan_jax.apply.trained import open_trained
 from gan_jax.data.class_names import directory_name
 from gan_jax.errors import UsageError
 from gan_jax.report import pictures
-from support import CLASSES
+from support import CLASSES, untrained_run
 
 
 def make(directory, **options):
@@ -78,6 +78,18 @@ def test_one_class_alone_is_read_back_too(named_run, tmp_path, label):
     expected = 11 if label == "11" else CLASSES.index(label)
     found = photos.read(trained, Options(images=f"{tmp_path}/s"))
     assert found.label.tolist() == 3 * [expected]
+
+
+def test_names_of_other_layouts_are_classes_all_the_same(tmp_path):
+    """Folders of images may be named so where they are parts or splits of one set."""
+    for names in (("00001", "00000"), ("train", "test"), ("__MACOSX", ".git")):
+        directory = untrained_run(tmp_path / names[0], names)
+        config, out = workdir.own_config(directory), tmp_path / f"of {names[0]}"
+        sample(config, directory, "0", Options(num_samples=4, out=str(out)))
+        found = photos.read(open_trained(config, directory, "0"), Options(images=str(out)))
+        assert sorted(found.label.tolist()) == [0, 0, 1, 1]
+        numbers = [int(name[-10:-4]) for name in found.name]
+        assert [number % 2 for number in numbers] == found.label.tolist()
 
 
 def test_several_values_make_a_sheet(run, tmp_path):
