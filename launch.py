@@ -79,7 +79,7 @@ _SAMPLES = flags.DEFINE_integer(
 _SEED = flags.DEFINE_integer(
     "seed", 0, "of samples, not of the run", lower_bound=0, upper_bound=2**32 - 1
 )
-_LABEL = flags.DEFINE_string("label", "", "classes, as 3 or 0,1,2; empty: all in turn")
+_LABEL = flags.DEFINE_string("label", "", "classes by name or number, as cat,dog; empty: all")
 _TRUNCATION = flags.DEFINE_string("truncation", "", "normal latents lie within +- X; or X,Y,...")
 _PSI = flags.DEFINE_string("psi", "", "latents are multiplied by X; or X,Y,...")
 _PARAMS = flags.DEFINE_string("params", "", "ema | live; empty: ema where the run keeps one")

@@ -18,7 +18,7 @@ from absl import logging as absl_logging
 from gan_jax.apply import options as apply_options
 from gan_jax.apply.options import Options
 from gan_jax.config import Config, describe, nearest, pick, validate, walk
-from gan_jax.errors import GanJaxError, UsageError, first_line
+from gan_jax.errors import GanJaxError, UsageError, first_line, printable
 from gan_jax.processes import Processes, joined
 from gan_jax.sweep.space import Sweep
 
@@ -156,7 +156,7 @@ def page(request: Request) -> None:
     """Writes the page of a run, or the overview of runs, and prints its path."""
     from gan_jax.report import overview
 
-    print(overview.page_of(request.workdir))
+    print(printable(str(overview.page_of(request.workdir))))
 
 
 def _use(mode: str) -> Callable[[Request], None]:
@@ -288,7 +288,7 @@ class _Lines(logging.Formatter):
     """Begins a warning's line with the word, and no other."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = super().format(record)
+        line = printable(super().format(record))
         return f"warning: {line}" if record.levelno >= logging.WARNING else line
 
 

@@ -32,7 +32,7 @@ from gan_jax.compare import Row
 from gan_jax.config import Config
 from gan_jax.data import identity
 from gan_jax.data.sources import announce
-from gan_jax.errors import Differs, Removed, Stopped, UsageError, first_line
+from gan_jax.errors import Differs, Removed, Stopped, UsageError, first_line, printable
 from gan_jax.journal import MetricsOfSteps
 from gan_jax.program import Program
 from gan_jax.report.progress import Progress, Silence
@@ -101,7 +101,7 @@ def verify(config: Config, directory: pathlib.Path, start: int, tolerance: float
         program = Program(config)
         for line in _how_it_was_made(directory, program, start, max(record.steps())):
             if speaks:
-                print(line, flush=True)
+                print(printable(line), flush=True)
         if speaks:
             announce(program.source, config.dataset.name)
         state = _first(program, kept, digests, start)
@@ -109,7 +109,7 @@ def verify(config: Config, directory: pathlib.Path, start: int, tolerance: float
         _make_again(program, state, comparison, progress, signals)
         said = comparison.passed(missing)
     if speaks:
-        print(said)
+        print(printable(said))
 
 
 class Comparison:

@@ -93,9 +93,9 @@ def save_arrays(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 def say(what: str, target: pathlib.Path) -> None:
     """Tells the user what is where."""
-    tell(f"{what}: {target}")
+    tell(printable(f"{what}: {target}"))
 
 
 def tell(text: str) -> None:
-    """Print lines, in which names of files and classes may hold what is not printable."""
+    """Print lines; what in them is not printable is escaped."""
     print("\n".join(map(printable, text.split("\n"))), flush=True)

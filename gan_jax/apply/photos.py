@@ -166,12 +166,16 @@ def _encoded(
         data = contents(path, path.name, max_megapixels)
         if images.format_of(data) or not (path.suffix.lower() == ".zip" or is_zipfile(path)):
             return {path.name: data}, None
-    elif os.path.exists(path) and not os.path.isdir(path):
+    elif not os.path.exists(path):
+        raise UsageError(f"--images={path}: no such file, directory or zip")
+    elif not os.path.isdir(path):
         raise UsageError(f"--images={path}: takes an image, a directory or a zip")
-    folder = Folder(str(path), 1, 0, labels="folders", max_megapixels=max_megapixels)
-    labels = [_label(name, classes) for name in folder.classes]
-    if not labels or None in labels:  # they may lie otherwise, or in no folders
-        folder = Folder(str(path), 1, 0, max_megapixels=max_megapixels)
+    folder = Folder(str(path), 1, 0, max_megapixels=max_megapixels)
+    by_folders = Folder(str(path), 1, 0, labels="folders", max_megapixels=max_megapixels)
+    labels = [_label(name, classes) for name in by_folders.classes]
+    if labels and None not in labels and len(by_folders) >= len(folder):
+        folder = by_folders
+    else:
         labels = [_label(name, classes) for name in folder.classes]
     structure = f"--images={path}: {len(folder)} images; {folder.layout.structure}"
     _LOGGER.info("%s", printable(structure))

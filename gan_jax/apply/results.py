@@ -13,6 +13,7 @@ from gan_jax.apply.options import Options, target
 from gan_jax.apply.photos import Photos
 from gan_jax.apply.search import Found
 from gan_jax.apply.trained import Trained
+from gan_jax.errors import printable
 from gan_jax.report import pictures
 
 Rows = list[dict[str, Any]]
@@ -54,7 +55,7 @@ def row(photos: Photos, found: Found, i: int) -> dict[str, Any]:
 
 def called(row: Mapping[str, Any]) -> str:
     """Return the name of an image for a table, and its class if it has one."""
-    return f"{row['name']} ({row['class']})" if "class" in row else row["name"]
+    return printable(f"{row['name']} ({row['class']})" if "class" in row else row["name"])
 
 
 def write(

@@ -19,7 +19,7 @@ from gan_jax.apply.options import Options
 from gan_jax.config import Dataset, Ema, ResNetDiscriminator, ResNetGenerator, as_dict
 from gan_jax.data.sources import open_source
 from gan_jax.errors import GanJaxError
-from support import TINY_FLAGS, tiny_config, tiny_mlp_config
+from support import CLASSES, TINY_FLAGS, tiny_config, tiny_mlp_config
 
 
 def born(directory, **changes):
@@ -273,6 +273,21 @@ def test_a_conditional_run_is_told_the_classes(tmp_path, pictures, capsys):
     use("complete", run, images=str(pictures), label="3,4", **some)
     record = json.loads((tmp_path / "out" / "complete.json").read_text())
     assert [row["label"] for row in record["images"]] == [3, 4, 3]
+    assert [row["class"] for row in record["images"]] == ["3", "4", "3"]
+
+
+def test_classes_are_named_in_the_record_and_the_table(named_run, pictures, tmp_path, capsys):
+    for mode in ("complete", "invert"):
+        out = tmp_path / mode
+        use(mode, named_run, images=str(pictures), label="red, blue,11", num_samples=2,
+            iterations=1, restarts=1, out=str(out))  # fmt: skip
+        record = json.loads((out / f"{mode}.json").read_text())
+        named = [(row["label"], row["class"]) for row in record["images"]]
+        assert named == [(7, "red, blue"), (11, CLASSES[11])]
+        said = capsys.readouterr().out
+        assert "\n0.png (red, blue) " in said
+        assert "\n1.png (b\\udce9\\n) " in said
+    assert "did you mean red, blue" in refused("invert", named_run, capsys, label="red, blu")
 
 
 def test_a_user_completes_and_inverts_what_a_run_has_learnt(launch, tmp_path):

@@ -62,6 +62,19 @@ def test_between_labels_each_class_is_passed(conditional):
     assert np.abs(images[:, 1].astype(int) - images[:, 2]).max() > 0
 
 
+def test_classes_to_walk_between_go_by_name(named_run, tmp_path, capsys):
+    options = {"between": "labels", "num_samples": 1, "frames": 1}
+    config = workdir.own_config(named_run)
+    by = {"name": "red, blue,CON", "number": "7,5"}
+    for name, label in by.items():
+        asked = Options(**options, label=label, out=str(tmp_path / f"{name}.png"))
+        interpolate(config, named_run, "0", asked)
+        assert "of classes red, blue, CON of step 0" in capsys.readouterr().out
+    assert (tmp_path / "name.png").read_bytes() == (tmp_path / "number.png").read_bytes()
+    with pytest.raises(UsageError, match=r"no class is called 'rod'; did you mean red"):
+        interpolate(config, named_run, "0", Options(**options, label="rod,CON"))
+
+
 def test_between_seeds_a_walk_keeps_its_class(conditional):
     images, _ = images_of(conditional, (4, 6), num_samples=2, frames=1)
     first = Sampler(conditional, 0, [4, 6]).some(2).image

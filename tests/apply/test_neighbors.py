@@ -120,6 +120,11 @@ def test_a_generator_that_has_memorised_is_flagged(memorised, tmp_path, capsys):
     assert red.sum() > 100 * len(copies)
 
 
+def test_samples_of_a_class_name_it(conditional_run, tmp_path):
+    rows = table(conditional_run, tmp_path, num_samples=2, label="7,3")
+    assert [(row["label"], row["class"]) for row in rows] == [(7, "7"), (3, "3")]
+
+
 def test_one_that_has_hardly_trained_is_not(run, tmp_path):
     rows = table(run, tmp_path, num_samples=8)
     assert not any(row["copy"] for row in rows)

@@ -149,8 +149,8 @@ def test_what_is_no_file_is_refused(plain, tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     for images in (tmp_path / "pipe.png", "/dev/zero"):
         assert "takes an image, a directory or a zip" in refused(plain, images)
-    assert "no such directory or zip" in refused(plain, tmp_path / "none.png")
-    assert "File name too long" in refused(plain, tmp_path / (300 * "a"))
+    for images in (tmp_path / "none.png", tmp_path / (300 * "a")):
+        assert "no such file, directory or zip" in refused(plain, images)
 
 
 def test_an_image_that_is_a_zip_too_is_an_image(plain, tmp_path):

@@ -6,14 +6,18 @@ from PIL import Image
 
 from gan_jax import workdir
 from gan_jax.apply import photos
+from gan_jax.apply import sample as module
 from gan_jax.apply.options import Options
 from gan_jax.apply.sample import sample
-from gan_jax.apply.sampler import Sampler
+from gan_jax.apply.sampler import Made, Sampler
 from gan_jax.apply.trained import open_trained
 from gan_jax.data.class_names import directory_name
+from gan_jax.data.sources import Arrays
 from gan_jax.errors import UsageError
+from gan_jax.evaluate import mode
+from gan_jax.evaluate.evaluator import Evaluator
 from gan_jax.report import pictures
-from support import CLASSES
+from support import CLASSES, conditional_config, untrained_run
 
 
 def make(directory, **options):
@@ -78,6 +82,35 @@ def test_one_class_alone_is_read_back_too(named_run, tmp_path, label):
     expected = 11 if label == "11" else CLASSES.index(label)
     found = photos.read(trained, Options(images=f"{tmp_path}/s"))
     assert found.label.tolist() == 3 * [expected]
+
+
+@pytest.mark.parametrize("classes", [CLASSES, tuple(map(str, range(12)))])
+@pytest.mark.parametrize("written", [range(12), (2, 7, 10)])
+def test_evaluate_gives_back_the_labels_of_what_sample_writes(tmp_path, classes, written):
+    """Copies of the data score as copies, class by class; in any other order they would not."""
+    label = np.arange(240, dtype=np.int32) % 12
+    noise = np.random.default_rng(0).integers(0, 9, (240, 8, 8, 1), np.uint8)
+    source = Arrays(noise + (20 * label).astype(np.uint8)[:, None, None, None], label, classes)
+    chosen = np.isin(label, written)
+    made = Made(source.images[chosen], label[chosen], np.zeros((chosen.sum(), 8), np.float32))
+    module._save_files(iter([made]), tmp_path, classes)
+    config = conditional_config()
+    config.eval.num_samples = config.eval.kept = 240
+    row = mode._score_images(str(tmp_path), False, config, Evaluator(config, source), source)
+    assert row["intra_fid"] == pytest.approx(0, abs=1e-6)
+    assert row["intra_fid_classes"] == len(written)
+
+
+def test_names_of_other_layouts_are_classes_all_the_same(tmp_path):
+    """Folders of images may be named so where they are parts or splits of one set."""
+    for names in (("00001", "00000"), ("train", "test"), ("__MACOSX", ".git")):
+        directory = untrained_run(tmp_path / names[0], names)
+        config, out = workdir.own_config(directory), tmp_path / f"of {names[0]}"
+        sample(config, directory, "0", Options(num_samples=4, out=str(out)))
+        found = photos.read(open_trained(config, directory, "0"), Options(images=str(out)))
+        assert sorted(found.label.tolist()) == [0, 0, 1, 1]
+        numbers = [int(name[-10:-4]) for name in found.name]
+        assert [number % 2 for number in numbers] == found.label.tolist()
 
 
 def test_several_values_make_a_sheet(run, tmp_path):
