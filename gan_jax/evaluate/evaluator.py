@@ -80,7 +80,7 @@ class Evaluator:
     def protocol(self, subject: Subject) -> str:
         """Return the protocol that `score` would give a set, without scoring it."""
         real, kept = self._reference, min(subject.count, self._config.eval.kept)
-        k = min(self._config.eval.neighbours, min(len(real.features), kept) - 1)
+        k = self._neighbours(len(real.features), kept)
         return self._protocol(subject, real.moments.count, k, "")
 
     def _score(self, subject: Subject, real: Summary, part: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """--mode=evaluate: scores what the command line names, prints it, and adds it to eval.jsonl."""
 
+import contextlib
 import logging
 import os
 import pathlib
@@ -13,7 +14,7 @@ from gan_jax import checkpoint, parallel, prng, workdir
 from gan_jax.config import Config
 from gan_jax.data.class_names import label_of
 from gan_jax.data.folder import Folder
-from gan_jax.data.sources import Source, announce, open_source
+from gan_jax.data.sources import Example, Source, announce, open_source
 from gan_jax.errors import UsageError
 from gan_jax.evaluate import rows, subjects
 from gan_jax.evaluate.evaluator import Evaluator
@@ -44,13 +45,13 @@ def evaluate(
     directory = pathlib.Path(os.path.expanduser(path))
     config = _config(config, directory, bool(images))
     source = open_source(config.dataset)
+    announce(source, config.dataset.name)
     evaluator = Evaluator(config, source)
     if images:
         row = _score_images(images, fit, config, evaluator, source)
         scored = [{"step": 0, "checkpoint": images} | row]
     else:
         scored = _score_run(which, config, directory, evaluator, source)
-    announce(source, config.dataset.name)
     of_run = (directory / "config.json").exists()
     for row in scored:
         if of_run:
@@ -72,18 +73,50 @@ def _score_images(
 ) -> dict[str, Any]:
     if len(source.shape) == 1:
         raise UsageError(f"--images={path}: the run's data are points, not images")
-    height, width, channels = source.shape
+    height, width, _ = source.shape
     if height != width:
         raise UsageError(f"--images={path}: the data are {height}x{width}; only squares are read")
+    # The classes mean something to a score where G is told of them.
+    classes = source.classes if config.conditional else ()
     try:
-        folder = Folder(path, height, channels, exact=not fit)
-        # The classes mean something to a score where G is told of them.
-        known = source.classes if config.conditional and folder.classes else ()
-        labels = np.array(_labels(folder.classes, known, path), np.int32) if known else None
-        subject = subjects.of_source(folder, "images", None, labels, len(known))
-        return evaluator.score(subject._replace(fit="center_crop_lanczos" if fit else ""))
+        folder = _open_images(path, source, classes, config.dataset.max_megapixels, fit)
     except UsageError as error:
-        raise UsageError(str(error).replace("config.dataset.name", "--images")) from error
+        raise _of_images(error) from error
+    announce(folder, f"--images={path}")
+    known = classes if folder.classes else ()
+    labels = np.array(_labels(folder.classes, known, path), np.int32) if known else None
+    subject = subjects.of_source(folder, "images", None, labels, len(known))
+
+    def batches(size: int) -> Iterator[Example]:
+        try:
+            yield from subject.batches(size)
+        except UsageError as error:
+            raise _of_images(error) from error
+
+    fitted = "center_crop_lanczos" if fit else ""
+    return evaluator.score(subject._replace(batches=batches, fit=fitted))
+
+
+def _open_images(
+    path: str, source: Source, classes: tuple[str, ...], max_megapixels: int, fit: bool
+) -> Folder:
+    """Open a folder of images, its folders as classes where the data have classes of their names.
+
+    A folder of one class, or of classes whose names look like something else, is read so, too.
+    """
+    size, channels = source.shape[1:]
+    options = {"max_megapixels": max_megapixels, "exact": not fit}
+    folder = Folder(path, size, channels, **options)
+    by_folders = Folder(path, size, channels, labels="folders", **options)
+    if classes and by_folders.classes and len(by_folders) >= len(folder):
+        with contextlib.suppress(UsageError):
+            _labels(by_folders.classes, classes, path)
+            return by_folders
+    return folder
+
+
+def _of_images(error: UsageError) -> UsageError:
+    return UsageError(str(error).replace("config.dataset.name", "--images"))
 
 
 def _labels(folders: tuple[str, ...], classes: tuple[str, ...], path: str) -> list[int]:

@@ -169,6 +169,19 @@ def test_a_subset_of_the_classes_is_scored_as_that(tmp_path, capsys):
     assert row["note"].endswith("samples 36, not 144; samples of 3 of 12 classes")
 
 
+@pytest.mark.parametrize("names", [("2",), ("00003", "00011"), ("train", "test")])
+def test_a_class_alone_or_with_an_odd_name_is_a_class(tmp_path, capsys, names):
+    """A single folder, StyleGAN's parts and splits are no classes, unless the data have these."""
+    classes = (*names, *NAMED[: 12 - len(names)])
+    config = conditional(write_classes(tmp_path / "data", classes))
+    config.dataset.labels = "folders"
+    images = write_classes(tmp_path / "copies", names, range(len(names)))
+    evaluate(config, str(tmp_path / "nothing"), "latest", images)
+    row = printed(capsys)
+    assert float(row["intra_fid"]) < 1e-6
+    assert row["intra_fid_classes"] == str(len(names))
+
+
 def test_images_without_folders_have_no_classes(tmp_path, capsys):
     data = write_classes(tmp_path / "data", CLASSES)
     for file in (tmp_path / "data").glob("*/*.png"):
@@ -235,6 +248,14 @@ def test_what_does_not_exist_is_answered_with_what_does(run, which, images, matc
     with pytest.raises(UsageError, match=match):
         evaluate(None, str(run), which, images)
     assert len(rows(run)) == 4
+
+
+def test_damaged_data_are_not_taken_for_the_images(tmp_path):
+    data = write_classes(tmp_path / "data", CLASSES)
+    images = write_classes(tmp_path / "copies", CLASSES)
+    (tmp_path / "data" / "3" / "05.png").write_bytes(b"no image")
+    with pytest.raises(UsageError, match=r"^config.dataset.name: .*data/3/05.png"):
+        evaluate(conditional(data), str(tmp_path / "nothing"), "latest", images)
 
 
 def test_a_damaged_image_is_named_by_its_flag(run, tmp_path):
