@@ -1,6 +1,7 @@
 """Places to write to are looked at before the work is done, and what is told is one line."""
 
 import os
+import shutil
 
 import pytest
 
@@ -69,3 +70,19 @@ def test_a_folder_of_an_earlier_call_is_taken_by_its_mark(tmp_path):
         output.claim_folder(tmp_path, "invert.json")
     (tmp_path / "invert.json").touch()
     output.claim_folder(tmp_path, "invert.json")
+
+
+def test_a_terminal_that_takes_little_or_is_gone_ends_no_mode(launch, run, tmp_path):
+    """The run's directory has a name that is no UTF-8, and the terminal knows ASCII alone."""
+    directory = shutil.copytree(run, tmp_path / os.fsdecode(b"\xe9\n"))
+    ascii_alone = {"PYTHONIOENCODING": "ascii"}
+    flags = ("--mode=sample", f"--workdir={directory}")
+    ended = launch(*flags, environment=ascii_alone)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == f"64 samples of step 6 (ema): {tmp_path}/\\udce9\\n/sample.png\n"
+    gone = launch.start("--mode=export", f"--workdir={directory}", environment=ascii_alone)
+    gone.stdout.close()  # as of "| head -1"
+    with gone.stderr as said:
+        assert said.read() == ""
+    assert gone.wait(120) == 0
+    assert (directory / "export" / "README.md").exists()
