@@ -62,7 +62,11 @@ _WORKDIR = flags.DEFINE_string("workdir", "", "the run's directory; empty: runs/
 _CHECKPOINT = flags.DEFINE_string("checkpoint", "latest", "which of the run's")
 _TRIALS = flags.DEFINE_integer("trials", 0, "trials of a sweep; 0: its own number", lower_bound=0)
 _POPULATION = flags.DEFINE_integer(
-    "population", 0, "runs that train side by side; 0: as many as fit", lower_bound=0
+    "population",
+    0,
+    "runs that train side by side; 0: as many as fit",
+    lower_bound=0,
+    upper_bound=4096,
 )
 _STORAGE = flags.DEFINE_string("storage", "", "where a sweep's study is kept: a URL of Optuna's")
 _STUDY = flags.DEFINE_string("study", "", "the sweep's name in its storage; empty: EXPERIMENT")

@@ -128,10 +128,10 @@ def sweep(request: Request) -> None:
     """Works on the experiment's sweep."""
     from gan_jax import startup
 
+    search = load_sweep(request.experiment)
     startup.prepare(request.config)
     from gan_jax.sweep import mode
 
-    search = load_sweep(request.experiment)
     if request.trials:
         search = dataclasses.replace(search, trials=request.trials)
     mode.sweep(
