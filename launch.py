@@ -51,15 +51,22 @@ from ml_collections import config_flags
 
 from gan_jax import command, terminal
 from gan_jax.apply.options import Options
+from gan_jax.config import Config
 from gan_jax.processes import Processes
 
-_CONFIG = config_flags.DEFINE_config_file("config", None, "experiment file")
+_CONFIG = config_flags.DEFINE_config_dataclass(
+    "config", Config(), "experiment file", parse_fn=command.load
+)
 _MODE = flags.DEFINE_string("mode", "train", "what to do: " + " | ".join(command.MODES))
 _WORKDIR = flags.DEFINE_string("workdir", "", "the run's directory; empty: runs/EXPERIMENT")
 _CHECKPOINT = flags.DEFINE_string("checkpoint", "latest", "which of the run's")
 _TRIALS = flags.DEFINE_integer("trials", 0, "trials of a sweep; 0: its own number", lower_bound=0)
 _POPULATION = flags.DEFINE_integer(
-    "population", 0, "runs that train side by side; 0: as many as fit", lower_bound=0
+    "population",
+    0,
+    "runs that train side by side; 0: as many as fit",
+    lower_bound=0,
+    upper_bound=4096,
 )
 _STORAGE = flags.DEFINE_string("storage", "", "where a sweep's study is kept: a URL of Optuna's")
 _STUDY = flags.DEFINE_string("study", "", "the sweep's name in its storage; empty: EXPERIMENT")
@@ -102,11 +109,12 @@ _RESTARTS = flags.DEFINE_integer(
 
 def main(argv: list[str]) -> None:
     """Runs the mode that the flags name."""
+    experiment = command.experiment_of(argv) or ""
     request = command.Request(
-        config=_CONFIG.value,
+        config=_CONFIG.value if experiment else None,
         workdir=_WORKDIR.value,
         checkpoint=_CHECKPOINT.value,
-        experiment=command.experiment_of(argv) or "",
+        experiment=experiment,
         trials=_TRIALS.value,
         population=_POPULATION.value,
         storage=_STORAGE.value,

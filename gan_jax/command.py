@@ -1,5 +1,6 @@
 """The command line's manners: every mistake in it is answered in one line that says what to do."""
 
+import ast
 import dataclasses
 import importlib
 import importlib.util
@@ -8,13 +9,16 @@ import os
 import pathlib
 import re
 import sys
+import traceback
 import warnings
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any, NamedTuple, NoReturn
 
 from absl import flags
 from absl import logging as absl_logging
 
+from gan_jax import synonyms
 from gan_jax.apply import options as apply_options
 from gan_jax.apply.options import Options
 from gan_jax.config import Config, describe, nearest, pick, validate, walk
@@ -124,10 +128,10 @@ def sweep(request: Request) -> None:
     """Works on the experiment's sweep."""
     from gan_jax import startup
 
+    search = load_sweep(request.experiment)
     startup.prepare(request.config)
     from gan_jax.sweep import mode
 
-    search = load_sweep(request.experiment)
     if request.trials:
         search = dataclasses.replace(search, trials=request.trials)
     mode.sweep(
@@ -203,13 +207,19 @@ def parser(usage: str) -> Callable[[list[str]], list[str]]:
             _help(usage, experiment_of(argv))
         _log_only_our_warnings()
         try:
-            _check_overrides(argv)
+            config = _config_of(argv)
+            argv = _as_parsed(argv, config)
             rest = flags.FLAGS(argv)
             if rest[1:]:
-                raise UsageError(f"{rest[1]!r}: unexpected; settings are --config.FIELD=VALUE")
+                raise UsageError(_stray(rest[1], argv, config))
+            if flags.FLAGS["log_dir"].present:  # of absl, which would take it and do nothing
+                raise flags.UnrecognizedFlagError("log_dir")
             return argv
+        except flags.UnrecognizedFlagError as error:
+            name, given = error.flagname, _given(argv, error.flagname)
+            _fail(UsageError(f"--{name}: no such flag{_instead(name, given, argv, config)}"))
         except flags.Error as error:
-            _fail(UsageError(_in_our_words(str(error), argv)))
+            _fail(UsageError(_in_our_words(str(error), config)))
         except GanJaxError as error:
             _fail(error)
 
@@ -227,6 +237,7 @@ def run(mode: str, request: Request) -> None:
     try:
         action = pick(MODES, mode, "--mode")
         apply_options.check(mode, request.options)
+        _check_use(mode, request)
         if request.processes != Processes() and mode not in _TOGETHER:
             raise UsageError(
                 "--coordinator_address, --num_processes, --process_id: of no use to "
@@ -245,6 +256,21 @@ def run(mode: str, request: Request) -> None:
     except KeyboardInterrupt:
         print("interrupted; what was saved is kept", file=sys.stderr)
         sys.exit(130)
+
+
+def _check_use(mode: str, request: Request) -> None:
+    """Refuse flags that the mode would pass over."""
+    of_modes = {
+        **dict.fromkeys(("trials", "population", "storage", "study"), ("sweep",)),
+        **dict.fromkeys(("start", "tolerance"), ("verify",)),
+        "checkpoint": ("evaluate", *apply_options.TAKES),
+    }
+    for name, modes in of_modes.items():
+        if mode not in modes and getattr(request, name) != Request._field_defaults[name]:
+            raise UsageError(
+                f"--{'from' if name == 'start' else name}: of no use to --mode={mode}; it is for "
+                f"{', '.join(modes)}; leave it out"
+            )
 
 
 def experiment_of(argv: list[str]) -> str | None:
@@ -292,8 +318,8 @@ class _Lines(logging.Formatter):
         return f"warning: {line}" if record.levelno >= logging.WARNING else line
 
 
-def _check_overrides(argv: list[str]) -> None:
-    """Every --config.a.b must be a setting of the experiment's config."""
+def _config_of(argv: list[str]) -> Config | None:
+    """Return the config that --config names, of which every --config.a.b must be a setting."""
     overrides = [match[1] for flag in argv if (match := re.match(r"--?(config\.[^=]*)", flag))]
     path = experiment_of(argv)
     if path is None and overrides:
@@ -302,17 +328,86 @@ def _check_overrides(argv: list[str]) -> None:
             "a mode that uses a run reads the run's own"
         )
     if path is None:
-        return
-    known = [where for where, _, _ in walk(load(path))]
+        return None
+    config = load(path)
+    known = [where for where, _, _ in walk(config)]
     for override in overrides:
         if override in known:
             continue
         inside = [name for name in known if name.startswith(override + ".")]
         if inside:
             raise UsageError(f"--{override}: a group of settings; set one of {', '.join(inside)}")
-        raise UsageError(
-            f"--{override}: no such setting in {path}{nearest(override, known)} (--help lists all)"
-        )
+        hint = synonyms.setting_hint(override, known)
+        hint = hint or _instead(override.rpartition(".")[2], _given(argv, override), argv, config)
+        raise UsageError(f"--{override}: no such setting in {path}{hint} (--help lists all)")
+    return config
+
+
+def _instead(name: str, given: str | None, argv: list[str], config: Config | None) -> str:
+    """Return '; ...' with what to type in place of a flag that there is not, or ''."""
+    known = {path.removeprefix("config."): f.type for path, f, _ in walk(config or Config())}
+    ours = flags.FLAGS.flags_by_module_dict()[flags.FLAGS.find_module_defining_flag("workdir")]
+    taken = apply_options.taken(_given(argv, "mode") or "train")
+    hint = synonyms.instead(
+        name, given, flags=[flag.name for flag in ours], modes=MODES, known=known,
+        taken=taken and {*taken, "checkpoint", "workdir"},
+    )  # fmt: skip
+    return f"; {hint}" if hint else ""
+
+
+def _stray(word: str, argv: list[str], config: Config | None) -> str:
+    """Return what to say of a word that is no flag, such as "train" or "batch_size=64"."""
+    if "://" in word:  # it may hold a password
+        return "a URL without a flag: unexpected; settings are --config.FIELD=VALUE"
+    name, _, given = word.partition("=")
+    hint = f"; type --config={word}" if word.partition(".py")[1] else ""
+    hint = hint or _instead(name.removeprefix("config."), given or None, argv, config)
+    return f"{word!r}: unexpected{hint or '; settings are --config.FIELD=VALUE'}"
+
+
+def _given(argv: list[str], name: str) -> str | None:
+    """Return the value that a flag is given, its last mention's, or None."""
+    given = None
+    for flag, following in zip(argv, [*argv[1:], "-"], strict=True):
+        if match := re.fullmatch(rf"--?{re.escape(name)}(?:=(.*))?", flag, re.DOTALL):
+            given = match[1] if match[1] is not None or following[:1] == "-" else following
+    return given
+
+
+def _as_parsed(argv: list[str], config: Config | None) -> list[str]:
+    """Return the command line as the parser takes it: 1e4 is 10000, and the last --config holds."""
+    kinds = {path: field.type for path, field, _ in walk(config)} if config is not None else {}
+    for name in flags.FLAGS:
+        if isinstance(flags.FLAGS[name].parser, flags.IntegerParser):
+            kinds[name] = int
+    argv, experiment = list(argv), experiment_of(argv)
+    for i, flag in enumerate(argv):
+        name, sign, value = flag.lstrip("-").partition("=")
+        if not flag.startswith("-") or name not in (*kinds, "config"):
+            continue
+        place, begin = (i, f"--{name}=") if sign else (i + 1, "")
+        if place < len(argv):
+            text = value if sign else argv[place]
+            argv[place] = begin + (experiment if name == "config" else _whole(text, kinds[name]))
+    return argv
+
+
+def _whole(text: str, kind: Any) -> str:
+    """Return a whole number, or a tuple of them, without a point and an exponent."""
+    tuples = kind == tuple[int, ...]
+    if not (kind is int or tuples) or not re.search("[.eE]", text):
+        return text
+    try:
+        value = ast.literal_eval(text) if tuples else float(text)
+    except (ValueError, SyntaxError):
+        return text
+    numbers = [
+        int(number) if isinstance(number, float) and number.is_integer() else number
+        for number in (value if isinstance(value, tuple | list) else (value,))
+    ]
+    if not all(type(number) is int and abs(number) <= 2**53 for number in numbers):
+        return text  # beyond that, floats are not exact
+    return str(tuple(numbers) if tuples else numbers[0])
 
 
 def load(path: str) -> Config:
@@ -320,6 +415,7 @@ def load(path: str) -> Config:
     config = _call(path, "get_config")
     if not isinstance(config, Config):
         raise UsageError(f"--config={path}: get_config() returns {type(config)}, not a Config")
+    list(walk(config))  # flags are parsed by the types of the fields, which it resolves
     return config
 
 
@@ -343,9 +439,7 @@ def _call(path: str, function: str) -> Any:
             f"{_experiments()}"
         )
     try:
-        spec = importlib.util.spec_from_file_location("experiment", file)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        module = _module(file)
         variants = getattr(module, "VARIANTS", ())
         if variant and variant not in variants:
             listed = f"has {' | '.join(variants)}" if variants else "has no variants"
@@ -355,8 +449,36 @@ def _call(path: str, function: str) -> Any:
         return getattr(module, function)(*filter(None, [variant]))
     except UsageError as error:
         raise UsageError(f"--config={path}: {error}") from error
-    except Exception as error:  # the file is the user's: it may raise anything
-        raise UsageError(f"--config={path}: {type(error).__name__}: {first_line(error)}") from error
+    except (Exception, SystemExit) as error:  # the file is the user's: it may raise anything
+        raise UsageError(
+            f"--config={path}: {_line_in(file, error)}{type(error).__name__}: {first_line(error)}"
+        ) from error
+
+
+def _module(file: str) -> ModuleType:
+    """Import an experiment file, which may import the files beside it.
+
+    Like any module it is listed in `sys.modules`, where dataclasses look annotations up that are
+    strings. Its directory comes last in `sys.path`, so that no file there hides a library.
+    """
+    folder = str(pathlib.Path(file).resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
+    name = f"gan_jax experiment {pathlib.Path(file).stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _line_in(file: str, error: BaseException) -> str:
+    """Return "line N: ", the last line of a file that an exception came through, or ""."""
+    if isinstance(error, SyntaxError):
+        return ""  # its message names the line
+    here = os.path.realpath(file)
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if os.path.realpath(frame.filename) == here]
+    return f"line {lines[-1]}: " if lines else ""
 
 
 def _name(experiment: str) -> str:
@@ -371,15 +493,23 @@ def _split(path: str) -> tuple[str, str]:
     return (f"{file}.py", variant) if variant else (path, "")
 
 
-def _in_our_words(message: str, argv: list[str]) -> str:
+def _in_our_words(message: str, config: Config | None) -> str:
     """absl's complaint about a value, said as `validate` says it."""
-    match = re.match(r"flag --(config\.[\w.]+)=(.*?): ", message)
+    match = re.match(r"flag --([\w.]+)=(.*?): ", message)
     if not match:
         return " ".join(message.split())
-    fields = {where: field for where, field, _ in walk(load(experiment_of(argv)))}
-    words = {int: "a whole number", float: "a number", bool: "true or false"}
-    takes = words.get(fields[match[1]].type, "a tuple such as (256, 128)")
-    return f"{match[1]}={match[2]!r}: takes {takes}"
+    name, value = match[1], match[2]
+    if name.startswith("config."):
+        kind = {path: field.type for path, field, _ in walk(config)}[name]
+        words = {int: "a whole number", float: "a number", bool: "true or false"}
+        return f"{name}={value!r}: takes {words.get(kind, 'a tuple such as (256, 128)')}"
+    parser = flags.FLAGS[name].parser
+    words = {flags.IntegerParser: "whole numbers", flags.FloatParser: "numbers"}
+    takes = words.get(type(parser), "true or false")
+    bounds = (getattr(parser, "lower_bound", None), getattr(parser, "upper_bound", None))
+    for bound, limit in zip(bounds, (" of at least ", " and at most "), strict=True):
+        takes += "" if bound is None else f"{limit}{bound:,}"
+    return f"--{name}={value!r}: takes {takes}"
 
 
 def _experiment_files() -> list[str]:

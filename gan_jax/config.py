@@ -5,7 +5,6 @@ generator updates; `batch_size` counts real images per discriminator update over
 """
 
 import dataclasses
-import difflib
 import hashlib
 import json
 import math
@@ -15,6 +14,7 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from gan_jax import synonyms
 from gan_jax.errors import UsageError
 
 T = TypeVar("T")
@@ -582,7 +582,7 @@ def validate(config: Config) -> None:
 
 def walk(node: Any, path: str = "config") -> Iterator[tuple[str, dataclasses.Field, Any]]:
     """Yields (path, field, value) of every setting, depth first, groups themselves left out."""
-    for field in dataclasses.fields(node):
+    for field in _fields(node):
         value = getattr(node, field.name)
         where = f"{path}.{field.name}"
         if dataclasses.is_dataclass(value):
@@ -591,6 +591,16 @@ def walk(node: Any, path: str = "config") -> Iterator[tuple[str, dataclasses.Fie
             yield where, field, value
         else:
             raise UsageError(f"{where}={_word(value)}: takes a group of settings, not a value")
+
+
+def _fields(node: Any) -> tuple[dataclasses.Field, ...]:
+    """Return a group's fields; `from __future__ import annotations` has left names of types."""
+    fields = dataclasses.fields(node)
+    if any(isinstance(field.type, str) for field in fields):
+        types_of = typing.get_type_hints(type(node))
+        for field in fields:
+            field.type = types_of[field.name]
+    return fields
 
 
 def as_dict(config: Config) -> dict[str, Any]:
@@ -742,9 +752,9 @@ def pick(table: Mapping[str, T], name: str, path: str) -> T:
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """'; did you mean X?' for the known name that is closest to `name`, or ''."""
-    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else ""
+    """Return '; did you mean X?' for the one of some names that `name` stands for, or ''."""
+    meant = synonyms.value(name, names)
+    return f"; did you mean {meant}?" if meant else ""
 
 
 def describe(config: Config) -> str:

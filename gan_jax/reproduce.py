@@ -17,7 +17,7 @@ from jax.extend import backend
 from jaxtyping import PyTree
 
 import gan_jax
-from gan_jax import prng
+from gan_jax import prng, storage_url
 from gan_jax.state import GANState
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -49,7 +49,7 @@ def manifest(seed: int) -> dict[str, Any]:
     """What this process runs on: command, versions, devices, code and seed, as JSON values."""
     devices = jax.devices()
     return {
-        "command": shlex.join(sys.orig_argv),
+        "command": shlex.join(storage_url.without_storage(sys.orig_argv)),
         "gan_jax": gan_jax.__version__,
         "git": _git_commit(),
         "python": platform.python_version(),

@@ -170,6 +170,34 @@ class Launcher:
         self._started.clear()
 
 
+_PARSE = """
+import json, os, shlex, sys
+import launch
+from absl import flags
+from gan_jax import command
+from gan_jax.config import as_dict
+
+for line in json.load(sys.stdin):
+    sys.argv = shlex.split(line)[1:]
+    if os.fork():
+        os.wait()
+    else:
+        command.parser("")(sys.argv)
+        print(json.dumps([flags.FLAGS.workdir, as_dict(flags.FLAGS.config)]), flush=True)
+        os._exit(0)
+"""
+
+
+def as_pasted(commands: list[str]) -> list[tuple[str, dict]]:
+    """What launch.py reads when each of some commands is pasted: --workdir, and the config."""
+    done = subprocess.run(
+        [sys.executable, "-c", _PARSE], cwd=ROOT, input=json.dumps(commands), text=True,
+        capture_output=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
+
+
 def wait_for(condition, process: subprocess.Popen, seconds: float = 120) -> None:
     """Until the condition holds; fails if the process ends before it does."""
     deadline = time.monotonic() + seconds

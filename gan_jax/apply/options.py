@@ -5,6 +5,7 @@ import os
 import pathlib
 from typing import NamedTuple
 
+from gan_jax import synonyms
 from gan_jax.config import nearest
 from gan_jax.data.class_names import directory_name, label_of
 from gan_jax.errors import UsageError
@@ -72,6 +73,18 @@ TAKES: dict[str, set[str]] = {
     "export": {"out", "params"},
 }
 _EVALUATE = {"images", "fit"}
+# What a training run is given in the place of some of these.
+_IN_TRAINING = {
+    "seed": ("seed", int),
+    "num_samples": ("num_samples", int),
+    "images": ("dataset.name", str),
+    "split": ("dataset.split", str),
+}
+
+
+def taken(mode: str) -> set[str]:
+    """Return the names of the flags that mean something to a mode."""
+    return TAKES.get(mode, _EVALUATE if mode == "evaluate" else set())
 
 
 def check(mode: str, options: Options) -> None:
@@ -80,13 +93,17 @@ def check(mode: str, options: Options) -> None:
     Raises:
       UsageError: names the first of them.
     """
-    takes = TAKES.get(mode, _EVALUATE if mode == "evaluate" else set())
+    takes = taken(mode)
     for name, value, default in zip(options._fields, options, Options(), strict=True):
         if value != default and name not in takes:
             of = ["evaluate"] * (name in _EVALUATE)
             of += [mode for mode, names in TAKES.items() if name in names]
+            instead = "leave it out"
+            if name in _IN_TRAINING and mode in ("train", "sweep", "check"):
+                path, kind = _IN_TRAINING[name]
+                instead = synonyms.as_settings(name, str(value), {path: kind})
             raise UsageError(
-                f"--{name}: of no use to --mode={mode}; it is for {', '.join(of)}; leave it out"
+                f"--{name}: of no use to --mode={mode}; it is for {', '.join(of)}; {instead}"
             )
     choices = {
         "params": ("", "ema", "live"),

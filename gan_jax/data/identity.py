@@ -14,7 +14,7 @@ from gan_jax.errors import UsageError, printable
 _LOGGER = logging.getLogger(__name__)
 # Of what is recorded; version 1 had hashes of names and sizes alone.
 _VERSION = 2
-_FILES = "data_files.txt.gz"
+FILES = "data_files.txt.gz"
 _MOST_NAMED = 3
 
 
@@ -50,12 +50,12 @@ def write_files(source: Source, directory: pathlib.Path) -> None:
     """Write the hash and the name of each file of a folder, by which `check` says what changed."""
     if not isinstance(source, Folder):
         return
-    path = directory / _FILES
+    path = directory / FILES
     lines = b"".join(
         f"{digest}  ".encode() + os.fsencode(name).replace(b"\n", b"\\n") + b"\n"
         for name, digest in source.hashes().items()
     )
-    with workdir.replacing(path, path.with_name(f"{_FILES}.draft")) as draft:
+    with workdir.replacing(path, path.with_name(f"{FILES}.draft")) as draft:
         draft.write_bytes(gzip.compress(lines, mtime=0))
 
 
@@ -105,7 +105,7 @@ def _named(names: list[bytes], what: str) -> str:
 def _read_files(directory: pathlib.Path) -> dict[bytes, str]:
     """Return the hash of each file by its name; of none where they are not recorded."""
     try:
-        lines = gzip.decompress((directory / _FILES).read_bytes()).splitlines()
+        lines = gzip.decompress((directory / FILES).read_bytes()).splitlines()
         pairs = [line.split(b"  ", 1) for line in lines]
         return {name: digest.decode() for digest, name in pairs}
     except Exception:  # a damaged file can make gzip raise anything; the hash of all still tells

@@ -16,6 +16,7 @@ from gan_jax.data.folder import Folder
 from gan_jax.data.stacked import StackedMnist
 from gan_jax.data.tfds import Tfds
 from gan_jax.errors import UsageError, printable
+from gan_jax.synonyms import data_set_hint
 
 Example = dict[str, np.ndarray]
 
@@ -110,7 +111,7 @@ def open_source(dataset: Dataset) -> Source:
     if dataset.name in SOURCES:
         return SOURCES[dataset.name](dataset)
     names = (*SOURCES, "tfds:NAME", "folder:PATH")
-    hint = nearest(dataset.name, (*names, "tfds:mnist", "tfds:cifar10"))
+    hint = data_set_hint(dataset.name) or nearest(dataset.name, names)
     raise UsageError(f"config.dataset.name={dataset.name!r}: takes {' | '.join(names)}{hint}")
 
 

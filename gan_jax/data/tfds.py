@@ -4,6 +4,7 @@ import functools
 import hashlib
 import logging
 import pathlib
+import shlex
 
 import numpy as np
 from jaxtyping import Int
@@ -147,11 +148,12 @@ class Tfds:
         import tensorflow_datasets as tfds
 
         if not self._builder.is_prepared():
+            words = [f"--config.dataset.name=tfds:{self.name}"]
+            words += [f"--config.dataset.data_dir={self.data_dir}"] if self.data_dir else []
             raise UsageError(
                 f"config.dataset.name='tfds:{self.name}': not prepared in "
                 f"{self._builder.data_path}; prepare it once with: python launch.py --mode=prepare "
-                f"--config=experiments/mnist_dcgan.py --config.dataset.name=tfds:{self.name}"
-                + (f" --config.dataset.data_dir={self.data_dir}" if self.data_dir else "")
+                f"--config=experiments/mnist_dcgan.py {shlex.join(words)}"
             )
         skip = {self.image_key: tfds.decode.SkipDecoding()}
         try:

@@ -2,7 +2,10 @@
 
 import html
 import math
+import pathlib
 import re
+import shlex
+import sys
 
 from gan_jax.report import style
 
@@ -51,6 +54,12 @@ def command(words: str) -> str:
         f'<div class="command"><pre><code>{spans}</code></pre>'
         '<button type="button">Copy</button></div>'
     )
+
+
+def launch(*flags: str) -> str:
+    """Return a command line for a shell that starts launch.py where this process has found it."""
+    program = sys.argv[0] if pathlib.Path(sys.argv[0]).name == "launch.py" else "launch.py"
+    return shlex.join(["python", program, *flags])
 
 
 def cell(value: int | float | None, text: str) -> str:

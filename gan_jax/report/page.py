@@ -10,6 +10,7 @@ import html
 import json
 import logging
 import pathlib
+import re
 import shlex
 import time
 from collections import Counter
@@ -221,21 +222,49 @@ def _score(run: Run) -> str:
 
 def _commands(run: Run) -> str:
     """What to type, to go on with the run and to use it."""
-    made = run.manifest.get("command", "")
-    workdir_flag = shlex.quote(f"--workdir={run.directory}")
+    here, made = f"--workdir={run.directory}", str(run.manifest.get("command", ""))
     best = "best" if any(run.directory.glob("best/[0-9]*")) else "latest"
+    shape = (run.manifest.get("sample") or {}).get("shape")
+    points = isinstance(shape, list) and len(shape) == 1
+    own = _experiment(run, made)
     modes = {
-        "Make it again, and compare it bit for bit": "--mode=verify",
-        "Score a checkpoint": f"--mode=evaluate --checkpoint={best}",
-        "Draw samples": "--mode=sample",
+        "Make it again, and compare it bit for bit": ["--mode=verify"],
+        "Score a checkpoint": ["--mode=evaluate", f"--checkpoint={best}"],
+        "Draw samples": ["--mode=sample", *([f"--out={run.directory}/sample.npz"] * points)],
     }
-    listed = [f"<h3>Train it, or continue it</h3>{document.command(made)}"] if made else []
+    listed = []
+    if made:
+        listed.append(f"<h3>Train it, or continue it</h3>{document.command(_placed(made, here))}")
     listed += [
-        f"<h3>{what}</h3>{document.command(f'python launch.py {flags} {workdir_flag}')}"
+        f"<h3>{what}</h3>{document.command(document.launch(*flags, *own, here))}"
         for what, flags in modes.items()
     ]
     again = note("With another --workdir the first line trains the same run anew.") if made else ""
     return _section("Commands", again + "".join(listed), "commands")
+
+
+def _words(made: str) -> list[str]:
+    """Return the words of the command that made a run; none where it is not launch.py's."""
+    try:
+        words = shlex.split(made)
+    except ValueError:  # of a damaged manifest.json
+        return []
+    return words if any(pathlib.Path(word).name == "launch.py" for word in words) else []
+
+
+def _placed(made: str, here: str) -> str:
+    """Return the command that made a run with the directory that it is in now."""
+    words = [word for word in _words(made) if not re.match("--?workdir=", word)]
+    return shlex.join([*words, here]) if words and "--workdir" not in words else made
+
+
+def _experiment(run: Run, made: str) -> list[str]:
+    """Return the flags that name a run's experiment, where its networks are not gan_jax's own."""
+    try:
+        from_dict(run.config)
+    except UsageError:
+        return [word for word in _words(made) if re.match(r"--?config(=|\..*=)", word)]
+    return []
 
 
 def _training(

@@ -13,7 +13,6 @@ import json
 import math
 import os
 import pathlib
-import shlex
 import statistics
 import sys
 import time
@@ -22,7 +21,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from gan_jax import workdir
-from gan_jax.config import Config, as_dict, differences
+from gan_jax.config import METRICS, Config, as_dict, differences
+from gan_jax.data import identity, toys
 from gan_jax.data.sources import Source, announce
 from gan_jax.errors import (
     Diverged,
@@ -37,13 +37,15 @@ from gan_jax.errors import (
 from gan_jax.evaluate import rows
 from gan_jax.evaluate.features import Extractor, open_extractor
 from gan_jax.program import Program, static_part
+from gan_jax.report import document
 from gan_jax.stopping import StopSignals
 from gan_jax.sweep import capacity, outcome, results, space
 from gan_jax.sweep.outcome import Outcome
 from gan_jax.sweep.population import Lanes, Member, Turns, goes_in_lanes
 from gan_jax.sweep.space import Sweep
-from gan_jax.sweep.study import Study, Trial
+from gan_jax.sweep.study import Study, Trial, check_storage
 
+_PROTOCOL = ("features", "resize", "num_samples", "kept", "neighbours")  # of config.eval
 _POLL_SECONDS = 2.0
 _WRITE_SECONDS = 20.0  # between two writings of the results, while trials end
 
@@ -81,7 +83,9 @@ def sweep(
     """
     config = space.judged(search, config)
     space.check(search, config)
-    program = Program(config)
+    check_storage(storage)
+    source = Program(config).source
+    _check_metric(search.metric, config, source)
     directory = pathlib.Path(os.path.expanduser(path))
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -90,40 +94,82 @@ def sweep(
         raise UsageError(
             f"--workdir={directory}: cannot be written ({error.strerror}); name another directory"
         ) from error
-    with workdir.writing(directory):
-        _agree(study, search, config)
-    features = _features(study, config, program.source, directory)
-    announce(program.source, config.dataset.name)
+    # What can be refused is refused before a classifier is trained, and nothing is claimed by then.
+    _agree(lambda name, value: study.held(name) or value, search, config, source, directory)
+    features = _features(study, config, source, directory)
+    announce(source, config.dataset.name)
     with StopSignals() as signals, workdir.writing(directory), study:
+        _agree(study.agree, search, config, source, directory)
+        if not (directory / identity.FILES).exists():
+            identity.write_files(source, directory)
         command = functools.partial(_command, experiment, original)
-        Worker(
-            config, search, program.source, features, directory, places, study, signals, command
-        ).run()
+        Worker(config, search, source, features, directory, places, study, signals, command).run()
 
 
-def _agree(study: Study, search: Sweep, config: Config) -> None:
-    """Refuses a study of another sweep.
+def _check_metric(metric: str, config: Config, source: Source) -> None:
+    """Refuse a metric that the scores of some data do not have, before one is made.
+
+    Raises:
+      UsageError: if there is none of that name for these data.
+    """
+    features = config.eval.features or ("classifier" if source.num_classes > 1 else "pixels")
+    missing = {"inception_score", "modes", "reverse_kl"} if features == "pixels" else set()
+    if len(source.shape) == 1:
+        features, missing = "points", {"inception_score"}
+        if config.dataset.name not in toys.MODES:
+            missing |= {"modes", "reverse_kl"}
+    if metric in missing:
+        there = ", ".join(name for name in METRICS if name not in missing)
+        raise UsageError(
+            f"Sweep.metric={metric!r}: takes classes, and these data are compared by {features}; "
+            f"they have {there}"
+        )
+
+
+def _agree(
+    agree: Callable[[str, str], str],
+    search: Sweep,
+    config: Config,
+    source: Source,
+    directory: pathlib.Path,
+) -> None:
+    """Refuse a study of another sweep, of another config or of other data.
 
     More trials may be asked for while no later phase builds on them.
+
+    Args:
+      agree: `Study.agree`, or what only looks.
+      search: the sweep.
+      config: what is varied.
+      source: the data.
+      directory: the sweep's, which may hold the names of the files that the study began with.
     """
     if not (search.narrow or search.repeat):
         search = dataclasses.replace(search, trials=1)
-    if (held := study.agree("sweep", repr(search))) != repr(search):
+    if (held := agree("sweep", repr(search))) != repr(search):
         raise UsageError(
             f"--study: holds another sweep, {held}; name another, or another --workdir"
         )
     now = as_dict(config)
-    saved = json.loads(study.agree("config", json.dumps(now)))
-    budget = [
-        f"config.{name}: saved {saved[name]}, now {now[name]}"
-        for name in ("steps", "eval_every")  # a run may go on with others, a comparison may not
-        if saved[name] != now[name]
-    ]
-    if found := budget + differences(config, saved):
+    saved = json.loads(agree("config", json.dumps(now)))
+    # A run may go on with others, a comparison may not.
+    found = [
+        f"config.{group}{name}: saved {then.get(name)}, now {given[name]}"
+        for group, then, given, names in (
+            ("", saved, now, ("steps", "eval_every")),
+            ("eval.", saved["eval"], now["eval"], _PROTOCOL),
+        )
+        for name in names
+        if then.get(name) != given[name]
+    ] + differences(config, saved)
+    if found:
         raise UsageError(
             f"--study: holds a sweep of another config ({'; '.join(found)}); name another, or "
             "another --workdir"
         )
+    identity.check(
+        source, json.loads(agree("data", json.dumps(identity.record(source)))), directory
+    )
 
 
 def _features(study: Study, config: Config, source: Source, directory: pathlib.Path) -> Extractor:
@@ -176,7 +222,7 @@ class Worker:
       places: members of a population; 0: as many as fit.
       study: the open study.
       signals: what ends it early.
-      command: what trains a config.
+      command: what trains a config in a directory.
     """
 
     def __init__(
@@ -189,7 +235,7 @@ class Worker:
         places: int,
         study: Study,
         signals: StopSignals,
-        command: Callable[[Config], str],
+        command: Callable[[Config, pathlib.Path], str],
     ):
         self._config, self._sweep, self._directory = config, search, directory
         self._places, self._study, self._signals = places, study, signals
@@ -258,7 +304,7 @@ class Worker:
                 self._jobs.append(job)
             config, path = job.waiting.pop(0)
             try:
-                member = Member(program, config, str(path), writer, self._trial(config, path))
+                member = Member(program, config, str(path), writer, self._command(config, path))
             except InUse:  # a worker that was taken for dead is still at it
                 self._jobs.remove(job)
                 self._study.give_back(job.trial)
@@ -355,9 +401,9 @@ class Worker:
             member.close(None if member.ended else Pruned("its trial has ended"))
         self._tell(job, status, message, values)
 
-    def _trial(self, config: Config, path: pathlib.Path) -> str:
-        """What continues a trial alone."""
-        return f"{self._command(config)} {shlex.quote(f'--workdir={path}')}"
+    def _winner(self, best: Outcome) -> str:
+        """Return what trains the best trial's config, in a directory that is no other's."""
+        return self._command(self._config_of(best), self._directory / f"best_{best.number:04d}")
 
     def _tell(self, job: Job, status: str, message: str, values: Sequence[float] = ()) -> None:
         """Tells the study and the person at the terminal how a job has ended."""
@@ -393,7 +439,7 @@ class Worker:
         best, command, config = self._study.best(), "", None
         if best is not None:
             config = self._config_of(best)
-            command = self._command(config)
+            command = self._winner(best)
         with _held(self._directory / ".results.lock"):
             results.write(
                 self._directory, self._sweep, self._study.outcomes(), best,
@@ -427,7 +473,7 @@ class Worker:
         print(
             f"best: trial {best.number}, {self._sweep.metric} {best.value:.4g}{again}; "
             f"{self._directory}/sweep.html and best_config.json; to train it:\n"
-            + self._command(self._config_of(best)),
+            + self._winner(best),
             file=sys.stderr,
         )
 
@@ -442,12 +488,17 @@ def _again(found: list[Outcome]) -> str:
     return f"; with seeds of its own {statistics.mean(values):.4g}{spread} over {len(values)}"
 
 
-def _command(experiment: str, before: Config, after: Config) -> str:
-    """What trains a config of an experiment that says another one by itself."""
-    words = ["python", "launch.py", f"--config={experiment}"]
-    for path, value in space.changed(before, after):
-        words.append(f"--{path}={value}")
-    return shlex.join(words)
+def _command(experiment: str, before: Config, after: Config, path: pathlib.Path) -> str:
+    """Return what trains a config of an experiment that says another one by itself.
+
+    Args:
+      experiment: its file, with ":VARIANT" where one is meant.
+      before: what that says.
+      after: what is to be trained.
+      path: the run's directory.
+    """
+    words = [f"--{where}={value}" for where, value in space.changed(before, after)]
+    return document.launch(f"--config={experiment}", *words, f"--workdir={path}")
 
 
 def _without_seed(protocol: str) -> str:

@@ -29,6 +29,7 @@ from gan_jax.sweep.outcome import (
     Outcome,
     rank,
     runs,
+    trials_that_tell,
 )
 from gan_jax.sweep.space import Dimension, Integer, Sweep, Uniform
 
@@ -69,7 +70,7 @@ def render(
 <section><h2>What was tried</h2>{_coordinates(sweep, outcomes, objective, looks)}</section>
 <div class="pair">
 <section><h2>Learning curves</h2>{_curves(sweep, outcomes, looks)}</section>
-<section><h2>Importance</h2>{_importances(importances, ranked)}</section>
+<section><h2>Importance</h2>{_importances(sweep, importances, ranked)}</section>
 </div>
 <section><h2>Trials</h2>{_table(directory, sweep, outcomes, ranked, looks)}</section>"""
     scripts = (style.TIP, style.SORT, 'const kind = "trial"', style.POINT, style.COPY)
@@ -360,11 +361,15 @@ def _curves(sweep: Sweep, outcomes: list[Outcome], looks: dict[int, _Look]) -> s
     return note + charts.plot("curves", x, y, ends + _lines(lines, looks))
 
 
-def _importances(importances: dict[str, float], ranked: list[Outcome]) -> str:
+def _importances(sweep: Sweep, importances: dict[str, float], ranked: list[Outcome]) -> str:
     shares = {name: max(share, 0) for name, share in importances.items() if charts.drawable(share)}
     if not shares:
-        done = f"{document.count(len(ranked), 'trial')} {'is' if len(ranked) == 1 else 'are'} done"
-        return document.note(f"Not shown: it cannot be told yet ({done}).")
+        done = sum(outcome.phase != _REPEAT for outcome in ranked)
+        needed = trials_that_tell(sweep)
+        why = f"it takes {needed} trials that are done, and {done} {'is' if done == 1 else 'are'}"
+        if done >= needed:
+            why = "the trials that are done do not tell"
+        return document.note(f"Not shown: {why}.")
     longest = max(shares.values()) or 1.0
     bars = "".join(
         f'<div class="share"><span>{document.dotted(name)}</span><b>{share:.2f}</b>'

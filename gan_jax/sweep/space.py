@@ -31,6 +31,7 @@ from typing import Any, ClassVar
 
 from gan_jax.config import LESS_IS_BETTER, METRICS, Config, nearest, validate, walk
 from gan_jax.errors import UsageError
+from gan_jax.synonyms import setting_hint
 
 SAMPLERS = ("random", "quasi_random", "grid", "tpe")
 _DIRECTIONS = ("minimize", "maximize")
@@ -368,7 +369,7 @@ def _check_field(where: str, field: str, known: list[str]) -> None:
     if field not in known:
         group = any(path.startswith(f"{field}.") for path in known)
         wrong = "is a group of settings; name one of it" if group else "is no setting"
-        raise UsageError(f"{where}: {field} {wrong}{nearest(field, known)}")
+        raise UsageError(f"{where}: {field} {wrong}{setting_hint(field, known)}")
 
 
 def _check_search(sweep: Sweep) -> None:

@@ -19,7 +19,6 @@ import contextlib
 import fcntl
 import os
 import pathlib
-import re
 import socket
 import statistics
 import threading
@@ -38,6 +37,7 @@ from optuna.distributions import (
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import qmc
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
@@ -45,12 +45,35 @@ from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from gan_jax import prng
 from gan_jax.config import Config
 from gan_jax.errors import UsageError, first_line
-from gan_jax.sweep.outcome import DONE, ENDED, PRUNED, RUNNING, WAITING, Outcome, rank
+from gan_jax.storage_url import is_sqlite, reason, shown
+from gan_jax.sweep.outcome import (
+    DONE,
+    ENDED,
+    PRUNED,
+    RUNNING,
+    WAITING,
+    Outcome,
+    rank,
+    trials_that_tell,
+)
 from gan_jax.sweep.space import Choice, Dimension, Integer, Sweep, read
 
 _BEAT_SECONDS, _SILENT_SECONDS = 10.0, 60.0
 _OPENINGS = 10
 _MOST_INTERESTING = 0.25  # of the trials that are done: where the narrow phase looks
+
+
+def check_storage(url: str) -> None:
+    """Refuse a storage that is of no use, without a look at it.
+
+    Raises:
+      UsageError: if it is SQLite, which has no locks on rows.
+    """
+    if is_sqlite(url):
+        raise UsageError(
+            f"--storage={shown(url)}: SQLite gives one trial to two workers; name a database "
+            "server, or leave it out for a file in the sweep's directory"
+        )
 
 
 class Trial(NamedTuple):
@@ -86,11 +109,7 @@ class Study:
     def __init__(
         self, storage: str, name: str, sweep: Sweep, config: Config, directory: pathlib.Path
     ):
-        if storage.startswith("sqlite"):  # it has no locks on rows
-            raise UsageError(
-                f"--storage={storage}: SQLite gives one trial to two workers; name a database "
-                "server, or leave it out for a file in the sweep's directory"
-            )
+        check_storage(storage)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._sweep, self._config = sweep, config
         self._grid = sweep.grid() if sweep.sampler == "grid" else []
@@ -110,10 +129,17 @@ class Study:
                 load_if_exists=True,
             )
         except Exception as error:  # a driver may raise anything
-            cause, where = _root(error), _without_password(storage) or directory / "study.journal"
+            cause, journal = _root(error), directory / "study.journal"
+            why = f"{type(cause).__name__}: {first_line(cause)}"
+            where, why = (shown(storage), reason(storage, cause)) if storage else (journal, why)
+            raise UsageError(f"--storage={where}: cannot be opened ({why})") from error
+        wanted = StudyDirection.MAXIMIZE if sweep.maximize else StudyDirection.MINIMIZE
+        if self._study.direction != wanted:
             raise UsageError(
-                f"--storage={where}: cannot be opened ({type(cause).__name__}: {first_line(cause)})"
-            ) from error
+                f"--study: {name} is one that tries to {self._study.direction.name.lower()}, and "
+                f"Sweep.metric={sweep.metric!r} is to {wanted.name.lower()}; name another, or "
+                "another --workdir"
+            )
 
     def __enter__(self) -> "Study":
         self._lock = (self._workers / self._me).open("w")
@@ -130,10 +156,13 @@ class Study:
         if kind is None:  # else it stays, so that others see at once that trials left are free
             (self._workers / self._me).unlink(missing_ok=True)
 
+    def held(self, name: str) -> str | None:
+        """Return what the study holds under a name; None where nobody has said anything yet."""
+        return self._study.user_attrs.get(name)
+
     def agree(self, name: str, value: str) -> str:
         """What the study holds under a name: this value, if nobody has said another before."""
-        held = self._study.user_attrs.get(name)
-        if held is None:
+        if self.held(name) is None:
             self._study.set_user_attr(name, value)
         return self._study.user_attrs[name]
 
@@ -218,11 +247,17 @@ class Study:
 
     def importances(self) -> dict[str, float]:
         """Each dimension's share in what moves the objective; empty where too little is known."""
+        points = [outcome for outcome in self.outcomes() if outcome.phase != "repeat"]
+        done = rank(points, self._sweep.maximize)
+        if len(done) < trials_that_tell(self._sweep) or done[0].value == done[-1].value:
+            return {}
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return optuna.importance.get_param_importances(self._study)
-        except (ValueError, RuntimeError):  # too few trials, or all alike
+                # By name: Optuna 5's usual one looks at the best tenth, which is a trial or two.
+                evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
+                return optuna.importance.get_param_importances(self._study, evaluator=evaluator)
+        except (ValueError, RuntimeError):  # points that are all alike
             return {}
 
     def _numbers(self) -> range:
@@ -474,10 +509,6 @@ def _root(error: BaseException) -> BaseException:
     while error.__cause__ is not None:
         error = error.__cause__
     return error
-
-
-def _without_password(url: str) -> str:
-    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", url)
 
 
 def _is_free(path: pathlib.Path) -> bool:

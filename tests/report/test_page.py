@@ -1,9 +1,11 @@
 """The page of a run is whole and safe whatever the run left, cheap to write, and moves."""
 
+import html
 import json
 import logging
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 
@@ -333,6 +335,46 @@ def test_importing_it_is_cheap():
     code = f"import sys, gan_jax.report.page; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stderr
+
+
+def typed(directory):
+    """The words of each command of a page, as a shell takes them."""
+    lines = re.findall("<pre><code>(.*?)</code></pre>", written(directory))
+    return [shlex.split(html.unescape(re.sub("<.*?>", "", line))) for line in lines]
+
+
+def test_every_command_can_be_pasted_wherever_the_run_lies(tmp_path):
+    directory = make(tmp_path / 'it\'s a $HOME & "run"')
+    again, verify, evaluate, sample = typed(directory)
+    here = f"--workdir={directory}"
+    assert again == ["python", "launch.py", "--config=experiments/digits.py", here]
+    assert verify == ["python", "launch.py", "--mode=verify", here]
+    assert evaluate == ["python", "launch.py", "--mode=evaluate", "--checkpoint=latest", here]
+    assert sample == ["python", "launch.py", "--mode=sample", here]
+
+
+def test_the_command_that_made_a_run_names_the_directory_that_it_is_in_now(tmp_path):
+    made = "python3 /src/launch.py --config=a.py --workdir=/old/place --config.loss=hinge"
+    again, *_ = typed(make(tmp_path / "run", manifest={**MANIFEST, "command": made}))
+    assert again == [
+        "python3", "/src/launch.py", "--config=a.py", "--config.loss=hinge",
+        f"--workdir={tmp_path / 'run'}",
+    ]  # fmt: skip
+    for made in ("python -m ipykernel", "python 'launch.py", ""):
+        text = written(make(tmp_path / "run", manifest={**MANIFEST, "command": made}))
+        assert text.count("<pre><code>") == 3 + bool(made)
+
+
+def test_commands_for_points_and_for_networks_of_the_users_own_have_what_they_need(tmp_path):
+    sample = {"shape": [2], "num_classes": 0, "classes": []}
+    config = as_dict(tiny_mlp_config())
+    config["generator"]["name"] = "mine"
+    made = "python launch.py --config=mine.py --config.seed=3 --workdir=x"
+    manifest = {**MANIFEST, "command": made, "sample": sample}
+    directory = make(tmp_path / "run", manifest=manifest, config=config)
+    for words in typed(directory)[1:]:
+        assert words[-3:] == ["--config=mine.py", "--config.seed=3", f"--workdir={directory}"]
+    assert f"--out={directory}/sample.npz" in typed(directory)[3]
 
 
 # In a browser

@@ -11,15 +11,26 @@ import signal
 import time
 
 import pytest
+from PIL import Image
 
-from gan_jax.config import from_dict
+from gan_jax import command
+from gan_jax.config import Dataset, as_dict, from_dict
+from gan_jax.data import identity
 from gan_jax.data.sources import open_source
 from gan_jax.errors import UsageError
 from gan_jax.evaluate import classifier, rows
 from gan_jax.sweep import mode
-from gan_jax.sweep.space import LogUniform, Sweep
+from gan_jax.sweep.space import Choice, LogUniform, Sweep
 from gan_jax.sweep.study import Study
-from support import SMALL_EXPERIMENT, has_lines, json_lines, kill, tiny_config, wait_for
+from support import (
+    SMALL_EXPERIMENT,
+    as_pasted,
+    has_lines,
+    json_lines,
+    kill,
+    tiny_config,
+    wait_for,
+)
 
 EXPERIMENT = (
     SMALL_EXPERIMENT
@@ -98,15 +109,21 @@ def test_a_trial_is_a_run_of_its_own(undisturbed):
     assert (run / "samples" / "step_00000060.png").exists()
 
 
-def test_the_command_that_is_named_trains_the_winner(launch, undisturbed, tmp_path):
+def test_the_command_that_is_named_trains_the_winner(launch, undisturbed):
     _, directory, said = undisturbed
-    _, program, *arguments = shlex.split(said.stderr.splitlines()[-1])
+    command = said.stderr.splitlines()[-1]
+    _, program, *arguments = shlex.split(command)
     assert program == "launch.py"
-    ended = launch(*arguments, f"--workdir={tmp_path / 'run'}")
-    assert ended.returncode == 0, ended.stderr
     best = min(table(directory)[:6], key=lambda row: float(row["value"]))
-    trial = directory / "trials" / f"{int(best['trial']):04d}"
-    assert json_lines(tmp_path / "run" / "digests.jsonl") == json_lines(trial / "digests.jsonl")
+    number = int(best["trial"])
+    run = directory / f"best_{number:04d}"
+    assert arguments[-1] == f"--workdir={run}"
+    page = re.sub("<.*?>", "", (directory / "sweep.html").read_text())
+    assert command in html.unescape(page), "the one that is copied"
+    ended = launch(*arguments)
+    assert ended.returncode == 0, ended.stderr
+    trial = directory / "trials" / f"{number:04d}"
+    assert json_lines(run / "digests.jsonl") == json_lines(trial / "digests.jsonl")
 
 
 def test_the_same_command_after_the_end_trains_nothing(launch, undisturbed):
@@ -195,6 +212,103 @@ def test_a_trial_whose_config_makes_no_sense_fails_alone(launch, sweep):
         ("non_saturating", "done"), ("wasserstein", "failed")
     }  # fmt: skip
     assert "has no minimum unless D is Lipschitz" in (directory / "trials.csv").read_text()
+
+
+def test_a_command_that_is_pasted_makes_its_config(tmp_path):
+    """Whatever the values are, and wherever the run lies."""
+    file = tmp_path / "it's mine.py"
+    file.write_text(SMALL_EXPERIMENT.partition("def get_sweep")[0])
+    before = command.load(str(file))
+    after = command.load(str(file))
+    after.generator.hidden, after.discriminator.hidden = (64, 32), ()
+    after.loss, after.conditional = "hinge", True
+    after.dataset.data_dir = "/data/my sets/it's $HOME;\\"
+    after.dataset.name = "folder:/cats & dogs"
+    after.generator.optimizer.learning_rate = 1.2345678901234567e-05
+    after.eval.features, after.seed = "pixels", 2**32 - 1
+    path = tmp_path / "the sweep" / "best_0007"
+    (found,) = as_pasted([mode._command(str(file), before, after, path)])
+    assert found == (str(path), json.loads(json.dumps(as_dict(after))))
+
+
+def test_what_needs_no_computing_is_refused_before_a_classifier_is_trained(launch, sweep, tmp_path):
+    arguments, _ = sweep("trials=2", "refused")
+    digits = ("--config.dataset.name=digits", "--config.conditional=false")
+    for flag, said in (
+        ("--storage=sqlite:///x.db", "SQLite gives one trial to two workers"),
+        ("--storage=postgresql+psycopg2://me:secret@127.0.0.1:1/x", "me:***@127.0.0.1:1/x: cannot"),
+        ("--population=100000", "--population='100000': takes whole numbers of at least 0 and at"),
+    ):
+        ended = launch(*arguments, *digits, flag, environment={"XDG_CACHE_HOME": str(tmp_path)})
+        assert ended.returncode == 2
+        assert said in ended.stderr
+        assert ended.stderr.count("\n") == 1, "nothing was trained"
+        assert "secret" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("metric", "features", "data", "there"),
+    [
+        ("inception_score", "pixels", "digits", "pixels; they have fid, kid, precision, recall, d"),
+        ("modes", "pixels", "digits", "pixels"),
+        ("inception_score", "", "ring_2d", "points; they have fid"),
+        ("modes", "", "gaussian_1d", "points"),
+        ("modes", "", "ring_2d", None),
+        ("modes", "", "digits", None),
+        ("fid", "pixels", "digits", None),
+    ],
+)
+def test_a_metric_that_the_data_do_not_have_is_refused_at_once(metric, features, data, there):
+    config = tiny_config(dataset=Dataset(name=data))
+    config.eval.features = features
+    if there is None:
+        mode._check_metric(metric, config, open_source(config.dataset))
+        return
+    with pytest.raises(UsageError, match=f"^Sweep.metric='{metric}': .* by {there}"):
+        mode._check_metric(metric, config, open_source(config.dataset))
+
+
+def agree(study, config, directory, search=None):
+    source = open_source(config.dataset)
+    mode._agree(study.agree, search or Sweep({"loss": LOSSES}), config, source, directory)
+    identity.write_files(source, directory)
+
+
+LOSSES = Choice(("hinge", "minimax"))
+
+
+def test_trials_on_data_that_have_changed_are_not_compared(tmp_path):
+    images = tmp_path / "images"
+    images.mkdir()
+    for i in range(3):
+        Image.new("L", (8, 8), i).save(images / f"{i}.png", compress_level=0)
+    config = tiny_config(dataset=Dataset(name=f"folder:{images}", image_size=8, channels=1))
+    with Study("", "sweep", Sweep({"loss": LOSSES}), config, tmp_path) as study:
+        agree(study, config, tmp_path)
+        moved = images.rename(tmp_path / "moved")
+        config.dataset.name = f"folder:{moved}"
+        agree(study, config, tmp_path)
+        Image.new("L", (8, 8), 9).save(moved / "1.png", compress_level=0)
+        with pytest.raises(UsageError, match=r"data are not those .*: 1 file changed \(1\.png\)"):
+            agree(study, config, tmp_path)
+
+
+def test_a_study_of_another_protocol_is_refused_before_a_trial(tmp_path):
+    config = tiny_config()
+    with Study("", "sweep", Sweep({"loss": LOSSES}), config, tmp_path) as study:
+        agree(study, config, tmp_path)
+        config.eval.num_samples = 77
+        with pytest.raises(UsageError, match=r"config\.eval\.num_samples: saved 10000, now 77"):
+            agree(study, config, tmp_path)
+
+
+def test_a_sweep_that_is_refused_claims_nothing(tmp_path):
+    config = tiny_config()
+    with Study("", "sweep", Sweep({"loss": LOSSES}), config, tmp_path) as study:
+        source = open_source(config.dataset)
+        look = lambda name, value: study.held(name) or value  # noqa: E731
+        mode._agree(look, Sweep({"loss": LOSSES}), config, source, tmp_path)
+        assert study.held("config") is study.held("sweep") is study.held("data") is None
 
 
 MISTAKES = {

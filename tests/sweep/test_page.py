@@ -151,7 +151,11 @@ def test_importances_are_bars_the_longest_first(tmp_path):
 
 
 def test_why_there_are_no_importances_is_said(tmp_path):
-    assert "Not shown: it cannot be told yet (1 trial is done)" in render(tmp_path, [outcome(0)])
+    again = [outcome(number, 5.0, phase="repeat") for number in range(1, 20)]
+    text = render(tmp_path, [outcome(0), *again])
+    assert "Not shown: it takes 12 trials that are done, and 1 is." in text
+    alike = render(tmp_path, [outcome(number) for number in range(12)])
+    assert "Not shown: the trials that are done do not tell." in alike
 
 
 def test_rows_link_to_runs_that_are_there(tmp_path):
