@@ -67,3 +67,20 @@ def test_a_row_for_people_has_its_note(tmp_path):
     ]  # fmt: skip
     assert json.loads((tmp_path / "eval.jsonl").read_text())["fid"] is None
     assert workdir.read_lines(tmp_path / "eval.jsonl")[0]["kind"] == "real"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"protocol": None}, {"protocol": 3}, {"checkpoint": 4}, {"checkpoint": []}, {"fid": "1"},
+        {"fid": True}, {"fid": float("nan")}, {"fid": float("inf")}, {"recall": [1.0]},
+        {"modes": {}},
+    ],
+)  # fmt: skip
+def test_a_damaged_row_is_passed_over_with_a_warning(tmp_path, caplog, damage):
+    """It would be the best otherwise."""
+    whole = {"step": 2, "checkpoint": "2", "protocol": "p", "fid": 3.0, "recall": None}
+    for row in (whole, whole | {"step": 4, "checkpoint": "4", "fid": 1.0} | damage):
+        workdir.append_line(tmp_path / "eval.jsonl", row)
+    assert rows.read(tmp_path) == [whole]
+    assert "rows that are damaged, and passed over: 1" in caplog.text
