@@ -5,8 +5,8 @@
 
 The budget counts real images, so that batch sizes and k are compared fairly; an experiment's other
 settings are its own. Each run is a directory of --folder: a second call goes on where one stopped,
-and trains nothing again. Below the experiments of a data set stand the rows that bound them: one
-half of the data against the other, the generator before training, and noise.
+and trains nothing again. Below the experiments of a data set stand the rows that bound them: a
+part of the data against the rest, the generator before training, and noise.
 """
 
 import argparse

@@ -43,6 +43,7 @@ _FEATURES = 128
 _RECIPE = 2
 _STEPS, _BATCH, _LEARNING_RATE = 2_000, 128, 2e-3
 _HELD_OUT, _MOST_HELD_OUT = 10, 10_000  # one example in so many measures the accuracy
+_FEW = 100  # of a small set so many do, but at most a third: fewer would prove nothing
 # Guesses of the most frequent class have an accuracy like a useful classifier's less often.
 _LUCK = 0.001
 
@@ -157,10 +158,11 @@ def trained(source: Source, kept: pathlib.Path | None = None) -> Trained:
 
 
 def _train(source: Source) -> Trained:
-    """By Adam with a cosine decay to 0, in batches of 128; a tenth is held out."""
+    """By Adam with a cosine decay to 0, in batches of 128; a tenth or more is held out."""
     count = len(source)
     order = np.argsort(prng.host_bits(0, "classifier split", 0, count), kind="stable")
-    held_out, seen = np.split(order, [min(max(count // _HELD_OUT, 1), _MOST_HELD_OUT)])
+    few = max(min(count // 3, _FEW), 1)
+    held_out, seen = np.split(order, [min(max(count // _HELD_OUT, few), _MOST_HELD_OUT)])
     network = Classifier(source.num_classes)
     optimizer = make_optimizer(Optimizer(b1=0.9))
     key = prng.stream(prng.root(0), "classifier")

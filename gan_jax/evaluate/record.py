@@ -41,13 +41,16 @@ class Record:
     def take(self, step: int, state: GANState) -> Row:
         """Scores a state and writes the row; the best is on disk by then."""
         row = {"step": step, "checkpoint": str(step), **self._score(state)}
+        written = rows.read(self._directory)
+        if self._protocol is None:
+            self._warn_of_another(row, written)
         self._protocol = row["protocol"]
         if self._metric not in row:
             _LOGGER.warning(
                 "config.eval.best=%r: is not among the metrics of %s; no best checkpoint is kept",
                 self._metric, row["protocol"],
             )  # fmt: skip
-        elif rows.best([*rows.read(self._directory), row], self._metric, row["protocol"]) is row:
+        elif rows.best([*written, row], self._metric, row["protocol"]) is row:
             self._checkpoints.save(state, reproduce.digest(state))
             self._checkpoints.wait()
         return rows.append(self._directory, row)
@@ -61,3 +64,13 @@ class Record:
         own = [row for row in rows.read(self._directory) if rows.of_checkpoint(row)]
         protocol = self._protocol or (own[-1]["protocol"] if own else "")
         return rows.best(own, self._metric, protocol)
+
+    def _warn_of_another(self, row: Row, written: list[Row]) -> None:
+        """Warn where the scores that the run begins with now have another protocol than before."""
+        own = [old for old in written if old["checkpoint"] == str(old["step"])]
+        before = own[-1]["protocol"] if own else row["protocol"]
+        if before != row["protocol"]:
+            _LOGGER.warning(
+                "scores of this run do not compare with its earlier ones: they were by %s, and "
+                "are by %s now", before, row["protocol"],
+            )  # fmt: skip

@@ -96,6 +96,14 @@ def test_a_file_that_several_share_comes_before_ones_own(digits, quick, tmp_path
         classifier.trained(fewer, shared)
 
 
+def test_a_small_set_holds_out_enough_to_tell(quick):
+    """Six of sixty would prove nothing of two classes, however easy they are to tell apart."""
+    images = np.zeros((60, 4, 4, 1), np.uint8)
+    images[30:] = 255
+    found = classifier.trained(Arrays(images, np.repeat(np.int32([0, 1]), 30), ("a", "b")))
+    assert (found.held_out, found.useful) == (20, found.accuracy > 0.9)
+
+
 @pytest.mark.parametrize(
     ("right", "held_out", "chance", "useful"),
     [

@@ -8,6 +8,8 @@ from gan_jax import workdir
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.evaluate import rows
 from gan_jax.evaluate.record import Record
+from gan_jax.program import Program
+from support import tiny_mlp_config
 
 PROTOCOL = "fid10k_train;features=pixels-8x8;resize=none;ema;seed=0"
 
@@ -52,6 +54,20 @@ def test_only_a_checkpoint_is_the_best(tmp_path):
             rows.append(tmp_path, row)
         assert record.best()["step"] == 20
     assert rows.best(rows.read(tmp_path), "fid", PROTOCOL.replace("ema", "real")) is None
+
+
+def test_a_run_whose_scores_change_their_protocol_says_so(tmp_path, caplog):
+    """As one that goes on where another classifier was made."""
+    state = Program(tiny_mlp_config()).template()
+    with Checkpoints(tmp_path, 1, "best") as checkpoints:
+        for start, protocol in ((0, "a"), (20, "a"), (30, "b")):
+            rows.append(tmp_path, old("real", subject="real"))
+            score = {"kind": "checkpoint", "protocol": protocol, "fid": None}
+            record = Record(tmp_path, start, "fid", checkpoints, lambda state, score=score: score)
+            for step in (start + 10, start + 20):
+                record.take(step, state)
+    (warning,) = [line.getMessage() for line in caplog.records if "do not compare" in line.msg]
+    assert warning.endswith("they were by a, and are by b now")
 
 
 def test_a_row_for_people_has_its_note(tmp_path):
