@@ -273,7 +273,7 @@ class Journal:
             workdir.write_json(self._directory / "manifest.json", self._manifest)
         self._page.refresh(step)
 
-    def _diagnose(self, step: int, row: dict[str, float]) -> list[str]:
+    def _diagnose(self, step: int, row: dict[str, Any]) -> list[str]:
         """The warnings that the next row calls for, which are kept."""
         found: list[str] = []
         with self._decorations.guard("the diagnosis"):

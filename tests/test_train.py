@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import os
 import pathlib
+import pty
 import random
 import shutil
 import signal
@@ -207,6 +209,48 @@ def test_sigterm_saves_exits_75_and_the_same_command_continues(launch, undisturb
     assert ended.returncode == 0, ended.stderr
     assert f"continues at step {stopped['step']}" in ended.stderr
     assert digests(tmp_path)[-1] == digests(undisturbed)[-1]
+
+
+def test_a_terminal_that_hangs_up_saves_and_exits_75(launch, undisturbed, tmp_path):
+    """The kernel sends SIGHUP to the foreground, and what is printed from there on is lost."""
+    ours, theirs = pty.openpty()
+    takes_it = (
+        "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+        "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", takes_it, "launch.py", *flags(tmp_path, 10**6)],
+        cwd=ROOT, env=launch.environment(1), stdin=theirs, stdout=theirs, stderr=theirs,
+        start_new_session=True,
+    )  # fmt: skip
+    os.close(theirs)
+    try:
+        wait_for(lambda: saved_from(tmp_path, 20), process)
+        os.close(ours)
+        assert process.wait(timeout=120) == 75
+    finally:
+        process.kill()
+    assert status(tmp_path) == "stopped"
+    step = digests(tmp_path)[-1]["step"]
+    assert saved(tmp_path, step)
+    same = min(step // 10 * 10, 40)
+    assert [row for row in digests(tmp_path) if row["step"] <= same and row["step"] % 10 == 0] == [
+        row for row in digests(undisturbed) if row["step"] <= same
+    ]
+
+
+def test_a_pipe_that_nobody_reads_any_more_and_a_name_that_is_no_text(
+    launch, undisturbed, tmp_path
+):
+    """As `2>&1 | head -1`, in an encoding that has neither the name nor the bar's blocks."""
+    workdir = tmp_path / os.fsdecode(b"caf\xe9")
+    process = launch.start(*flags(workdir, 40), environment={"PYTHONIOENCODING": "ascii"})
+    assert process.stderr.readline().endswith("caf\\udce9\n")
+    process.stderr.close()
+    process.stdout.close()
+    assert process.wait(timeout=120) == 0
+    assert status(workdir) == "done"
+    assert digests(workdir) == digests(undisturbed)
 
 
 def test_divergence_exits_3_names_the_step_and_keeps_what_was_saved(launch, tmp_path):

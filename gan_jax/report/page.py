@@ -51,7 +51,7 @@ class Page:
         self._curves = Curves(directory / "metrics.jsonl")
         self._album = Album(directory / "samples")
         self._real: Picture | None = None
-        self._due = 0.0
+        self._due, self._said = 0.0, ""
 
     def refresh(self, step: int) -> None:
         """Writes the page if it is time to, with what there is by now.
@@ -67,12 +67,14 @@ class Page:
             self.finish()
 
     def finish(self) -> None:
-        """Writes the page for the last time; warns as `refresh` does."""
+        """Writes the page for the last time; warns as `refresh` does, of the same thing once."""
         try:
             self.write()
         except Exception as error:  # what is damaged on disk can make a reader raise anything
-            if not workdir.is_the_disks(error):  # of which the run tells itself
-                _LOGGER.warning("%s: not written (%s)", self._directory / NAME, first_line(error))
+            why = first_line(error)
+            if not workdir.is_the_disks(error) and why != self._said:  # else the run tells itself
+                _LOGGER.warning("%s: not written (%s)", self._directory / NAME, why)
+            self._said = why
             self._due = time.monotonic() + self._seconds
 
     def write(self) -> pathlib.Path:
