@@ -168,7 +168,7 @@ def test_a_classifier_that_knows_no_class_is_refused(monkeypatch, tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (300, 4, 4, 1), np.uint8)
     labels = np.arange(300, dtype=np.int32) % 3
     for _ in range(2):  # trained now, and kept
-        with pytest.raises(UsageError, match=r"of 30 held-out images.* take .*features=pixels"):
+        with pytest.raises(UsageError, match=r"of 100 held-out images.* take .*features=pixels"):
             Evaluator(config_of(), Arrays(images, labels, ("a", "b", "c"))).open()
     one = Arrays(images, 0 * labels, ("a",))
     assert Evaluator(config_of(), one).extractor.name == "pixels-4x4"

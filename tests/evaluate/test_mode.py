@@ -196,7 +196,7 @@ def test_images_without_folders_have_no_classes(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("classes", "folders", "match"),
     [
-        (CLASSES, ("1", "12"), r"no class is called '12'; did you mean 2\?; takes 0 \| 1 \|"),
+        (CLASSES, ("1", "12"), r"no class is called '12'.*takes 0 \| 1 \|"),
         (NAMED, ("kind a", "kind z"), r"'kind z'; did you mean kind .\?"),
         (NAMED, ("kind a", "1"), r"'1'; where a folder has the name of a class, all need one"),
         (NAMED, ("0", "12"), r"'12'.*or labels from 0 to 11"),
