@@ -4,10 +4,11 @@
 
 Source: Zhang et al. 2019 and brain-research/self-attention-gan, model.py, at the sizes of mimicry's
 sagan_32. The same: hinge loss, k = 1, Adam 1e-4 for G and 4e-4 for D with (0, .999),
-class-conditional BatchNorm in G, projection in D, attention over 16x16, Glorot weights, z of 128.
-Different: 32x32 and batch 64, where they have 128x128 and 256, so that the two rates may be too far
-apart; b2 is the code's default; nearest upsampling and no ReLU on D's shortcuts, unlike mimicry; a
-moving average of G.
+class-conditional BatchNorm in G, projection in D, attention over 16x16 in G, Glorot weights, z of
+128. Different: 32x32 and batch 64, where they have 128x128 and 256, so that the two rates may be
+too far apart; b2 is the code's default; D's attention is over 16x16 too, after its first block,
+where mimicry's is over 8x8, after its second; nearest upsampling and no ReLU on D's shortcuts,
+unlike mimicry; a moving average of G.
 
 Measured: not run.
 """

@@ -71,7 +71,7 @@ MEANT = {
     "features": "eval.features",
     # What gan_jax has not, or what could be too many things.
     "foo x name weight_decay dropout momentum warmup_steps max_grad_norm min_lr beta3 device "
-    "label n_layers patience TTUR num_classes spectral_norm hidden grad_clip tags f_steps": "",
+    "n_layers patience TTUR num_classes spectral_norm hidden grad_clip tags f_steps": "",
 }  # fmt: skip
 
 

@@ -513,7 +513,8 @@ def _last_metrics(directory: pathlib.Path) -> dict[str, float]:
     scored = [row for row in rows.read(directory) if rows.of_checkpoint(row)]
     for lines in (workdir.read_lines(directory / "metrics.jsonl"), scored):
         row = (lines or [{}])[-1]
-        found |= {k: v for k, v in row.items() if type(v) in (int, float) and math.isfinite(v)}
+        numbers = {k: v for k, v in row.items() if type(v) in (int, float) and math.isfinite(v)}
+        found = numbers | found  # "seconds" are those of the training, not of its last score
     found.pop("step", None)
     return found
 

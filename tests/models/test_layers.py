@@ -30,6 +30,13 @@ def test_batch_norm_normalises_over_all_devices():
     assert np.allclose(moved["batch_stats"]["var"], 0.9 + 0.1 * x.var(0), atol=1e-4)
 
 
+def test_the_running_variance_is_the_batches_own_unlike_pytorchs():
+    norm = layers.batch_norm(train=True, axis_name=None, dtype=jnp.float32, decay=0.0)
+    x = jnp.array([[1.0], [2.0], [6.0]])
+    _, moved = norm.apply(norm.init(jax.random.key(0), x), x, mutable=["batch_stats"])
+    assert moved["batch_stats"]["var"] == pytest.approx(14 / 3)  # PyTorch keeps 14 / 2
+
+
 W = jnp.array([[1.0, 2.0, -1.0], [0.5, -1.5, 3.0], [2.0, 0.0, 1.0], [-1.0, 1.0, 0.5]])
 U = jnp.array([[0.3, -0.2, 0.9, 0.1]])
 SIGMAS = {1: 2.5744470819532834, 2: 2.6678193, 5: 3.8948922, 20: 3.9756973}

@@ -13,7 +13,7 @@ import time
 import pytest
 from PIL import Image
 
-from gan_jax import command
+from gan_jax import command, workdir
 from gan_jax.config import Dataset, as_dict, from_dict
 from gan_jax.data import identity
 from gan_jax.data.sources import open_source
@@ -364,3 +364,13 @@ def test_a_trial_that_somebody_has_scored_by_hand_keeps_its_own_scores(tmp_path)
     for row in (scored, by_hand):
         rows.append(tmp_path, row)
     assert mode._last_metrics(tmp_path) == {"fid": 5.0}
+
+
+def test_a_trials_speed_and_time_are_those_of_its_training(tmp_path):
+    """Whatever its last score took."""
+    workdir.append_line(
+        tmp_path / "metrics.jsonl", {"step": 9, "images_per_second": 1e3, "seconds": 8.0}
+    )
+    scored = {"step": 9, "checkpoint": "9", "kind": "checkpoint", "protocol": "p", "fid": 5.0}
+    rows.append(tmp_path, scored | {"seconds": 70.0})
+    assert mode._last_metrics(tmp_path) == {"images_per_second": 1e3, "seconds": 8.0, "fid": 5.0}
