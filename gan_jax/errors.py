@@ -2,8 +2,9 @@
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception says, cut to one line."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """Return what an exception says, cut to one line and, where it is long, to 300 characters."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return line if len(line) <= 300 else f"{line[:300]}..."
 
 
 def printable(text: str) -> str:
