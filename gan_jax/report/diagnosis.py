@@ -13,11 +13,11 @@ Row = dict[str, float]
 # Of 41 runs on toys, digits, MNIST and faces, 38 had a D this strong for 400 steps at most; in the
 # others D did win: those of `experiments/mnist_minimax.py`, and an MLP's on MNIST for 2,800 steps.
 _ROWS, _STEPS = 5, 500
-# A run of few steps is warned of a collapse after this share of them, and by one row less. Its
-# samples may be alike at first: 3,800 emoji were, at .06 to .14, for 250 of 1,700 steps and then
-# became diverse. So what is on its way up is waited for: what has grown by so much from the earlier
-# half of the rows to the later.
-_SHARE, _GROWTH = 1 / 3, 1.25
+# A run of few steps is warned of a collapse after this share of them, by one row less, though not
+# within so few steps that all runs are young. Samples may be alike at first: 3,800 emoji were, at
+# .06 to .14, for 250 of 1,700 steps, and then became diverse. So what is on its way up is waited
+# for: what has grown by so much from the earlier half of the rows to the later.
+_SHARE, _YOUNG, _GROWTH = 1 / 3, 150, 1.25
 # D's accuracy on real and on fake images above which it has won.
 _SURE = 0.95
 # Diversity, of 1, below which G has collapsed: that of about four images, over and over.
@@ -40,7 +40,7 @@ class Diagnosis:
         self._signs = {"D has won": _victory, "G has collapsed": _collapse}
         if not d_can_win:
             del self._signs["D has won"]
-        soon = min(_STEPS, steps * _SHARE) if steps else _STEPS
+        soon = min(_STEPS, max(_YOUNG, steps * _SHARE)) if steps else _STEPS
         self._streaks = {name: Streak() for name in self._signs}
         self._streaks["G has collapsed"] = Streak(soon, _ROWS - (soon < _STEPS))
         self._diversity: list[float] = []

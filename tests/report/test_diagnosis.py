@@ -86,6 +86,10 @@ def test_a_short_run_is_warned_of_a_collapse_well_before_its_end(steps, every, w
     assert step == warned
 
 
+def test_a_run_of_a_hundred_steps_is_too_young_to_tell():
+    assert run(20 * [COLLAPSED], every=5, steps=100) == []
+
+
 def diversities(*values):
     return [{"diversity": value} for value in values]
 
