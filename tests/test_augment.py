@@ -103,8 +103,8 @@ def test_auto_stands_alone(policy):
     ("examples", "policy"),
     [
         (1, "color,translation,cutout"),
-        (9_999, "color,translation,cutout"),
-        (10_000, "translation,cutout"),
+        (999, "color,translation,cutout"),
+        (1_000, "translation,cutout"),
         (99_999, "translation,cutout"),
         (100_000, "translation"),
         (2_000_000, "translation"),
@@ -124,9 +124,9 @@ def test_what_was_asked_for_by_name_stays(policy):
 
 
 def test_a_program_trains_with_what_auto_stands_for():
-    """The digits are 1,797: bit for bit the run that names all three."""
+    """The digits are 1,797: bit for bit the run that names two of them."""
     states = []
-    for policy in ("auto", "color,translation,cutout", ""):
+    for policy in ("auto", "translation,cutout", ""):
         program = Program(tiny_config(augment=policy))
         key = parallel.replicate(prng.root(0))
         with contextlib.closing(program.feed.items(0, 0)) as items:
