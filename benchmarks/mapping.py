@@ -28,7 +28,7 @@ class PlainRun:
     def __init__(self, config: Config):
         program = Program(config)
         models = build_models(config, program.source.shape, None, program.source.num_classes)
-        call = make_call(make_train_step(config, models, None), program.feed.assemble)
+        call = make_call(make_train_step(program.settled, models, None), program.feed.assemble)
         self._call = jax.jit(call, donate_argnums=0)
         self._constant, self._steps_per_call = program.feed.constant, config.steps_per_call
         self._state, self._key = program.start(config), prng.root(config.seed)

@@ -33,13 +33,14 @@ steps | parameters of G | of D | trained |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 """
 
-# Shapes, where the config says no size, and classes.
+# Shapes, where the config says no size, and classes; two stand for those of your own images.
 DATA = {
     "digits": ((8, 8, 1), 10),
     "tfds:mnist": ((28, 28, 1), 10),
     "tfds:cifar10": ((32, 32, 3), 10),
     "tfds:imagenet2012": ((0, 0, 3), 1000),
     "folder:faces": ((0, 0, 3), 0),
+    "folder:images": ((0, 0, 3), 2),
     "stacked_mnist": ((28, 28, 3), 1000),
     "gaussian_1d": ((1,), 0),
     "ring_2d": ((2,), 0),

@@ -4,6 +4,7 @@ Every distortion is differentiable in the image, so that G learns through it. Fo
 are those of the authors' code, for pixels in [-1, 1]; each example is distorted by its own key.
 """
 
+import dataclasses
 from collections.abc import Callable
 
 import jax
@@ -11,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from gan_jax import prng
-from gan_jax.config import nearest
+from gan_jax.config import Config, nearest
 from gan_jax.errors import UsageError
 
 Image = Float[Array, "height width channels"]
@@ -62,11 +63,33 @@ AUGMENTATIONS: dict[str, Callable[[Key[Array, ""], Image], Image]] = {
 }
 
 
+# "auto": the first policy whose number of images is not reached.
+AUTO = ((1_000, "color,translation,cutout"), (100_000, "translation,cutout"))
+AUTO_BEYOND = "translation"
+
+
+def settled(config: Config, examples: int) -> Config:
+    """Return the config with what `augment="auto"` stands for; any other policy stays.
+
+    The fewer images there are, the sooner D knows them by heart, and the more they are distorted.
+    The authors' code takes all three distortions for sets of 100 to 400 images, translation and
+    cutout for CIFAR-10 and a tenth of it (50,000 and 5,000), translation alone for ImageNet.
+
+    Args:
+      config: of a run.
+      examples: the number of its real images.
+    """
+    if config.augment != "auto":
+        return config
+    policies = (policy for most, policy in AUTO if examples < most)
+    return dataclasses.replace(config, augment=next(policies, AUTO_BEYOND))
+
+
 def make_augment(policy: str) -> Callable[[Images, Key[Array, "batch"]], Images]:
     """The distortion that a comma-separated list of names stands for, in that order.
 
     Args:
-      policy: e.g. "color,translation,cutout"; empty for none.
+      policy: e.g. "color,translation,cutout"; empty for none. What "auto" is, `settled` says.
 
     Returns:
       (images, a key for each) -> distorted images.
@@ -78,8 +101,8 @@ def make_augment(policy: str) -> Callable[[Images, Key[Array, "batch"]], Images]
     for name in names:
         if name not in AUGMENTATIONS:
             raise UsageError(
-                f"config.augment={policy!r}: {name!r} is none of {', '.join(AUGMENTATIONS)}"
-                f"{nearest(name, AUGMENTATIONS)}"
+                f"config.augment={policy!r}: takes auto, or any of {', '.join(AUGMENTATIONS)}, and "
+                f"{name!r} is none of these{nearest(name, ('auto', *AUGMENTATIONS))}"
             )
 
     def one(key: Key[Array, ""], image: Image) -> Image:

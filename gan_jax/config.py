@@ -489,7 +489,9 @@ class Config:
     )
     conditional: bool = setting(False, "both players are told the class of each image")
     augment: str = setting(
-        "", "DiffAugment of all that D sees: any of color,translation,cutout; empty: none"
+        "",
+        "DiffAugment of all that D sees: any of color,translation,cutout; empty: none; auto: all "
+        "for fewer than 1,000 images, no color from there, translation alone from 100,000",
     )
     loss: str = setting(
         "non_saturating",

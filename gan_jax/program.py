@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from gan_jax import checks, parallel, prng, startup
+from gan_jax import augment, checks, parallel, prng, startup
 from gan_jax.config import Config, as_dict, validate, walk
 from gan_jax.data.feed import Feed, open_feed
 from gan_jax.data.sources import Source, open_source
@@ -35,6 +35,7 @@ class Program:
     Attributes:
       config: as given.
       source: where the real data come from.
+      settled: the config, with what depends on the number of examples decided.
       models: the two networks.
       initial: root key -> the state before the first step, with this config's own numbers.
       step: (state, root key, batch) -> (state, metrics), for one device.
@@ -53,6 +54,7 @@ class Program:
         parallel.check_batch_size(config.batch_size)
         self.config = config
         self.source = open_source(config.dataset) if source is None else source
+        self.settled = augment.settled(config, len(self.source))
         shape, num_classes = self.source.shape, self.source.num_classes
         self.models = build_models(config, shape, parallel.AXIS, num_classes)
         self.initial = jax.jit(
@@ -61,7 +63,7 @@ class Program:
         )
         self.template()  # networks may refuse the shape
         self.check(config)
-        self.step = make_train_step(config, self.models, parallel.AXIS)
+        self.step = make_train_step(self.settled, self.models, parallel.AXIS)
         self.painter = make_painter(config, self.models, num_classes)
         self.samples = make_samples(config, self.models, num_classes)
         self.evaluator = Evaluator(config, self.source, extractor)

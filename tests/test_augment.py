@@ -1,10 +1,15 @@
+import contextlib
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import augment, prng
+from gan_jax import augment, parallel, prng, reproduce
 from gan_jax.errors import UsageError
+from gan_jax.program import Program
+from support import tiny_config
 
 
 def keys(count, seed=0):
@@ -83,6 +88,49 @@ def test_gradients_reach_the_image():
 
 def test_an_unknown_part_is_named():
     with pytest.raises(
-        UsageError, match=r"config\.augment='color,cutoff': 'cutoff'.*mean cutout\?"
+        UsageError, match=r"config\.augment='color,cutoff': takes auto.*'cutoff'.*mean cutout\?"
     ):
         augment.make_augment("color,cutoff")
+
+
+@pytest.mark.parametrize("policy", ["atuo", "auto,color"])
+def test_auto_stands_alone(policy):
+    with pytest.raises(UsageError, match=r"takes auto, or any of color, translation, cutout, and"):
+        augment.make_augment(policy)
+
+
+@pytest.mark.parametrize(
+    ("examples", "policy"),
+    [
+        (1, "color,translation,cutout"),
+        (999, "color,translation,cutout"),
+        (1_000, "translation,cutout"),
+        (99_999, "translation,cutout"),
+        (100_000, "translation"),
+        (2_000_000, "translation"),
+    ],
+)
+def test_auto_distorts_the_more_the_fewer_images_there_are(examples, policy):
+    config = tiny_config(augment="auto")
+    assert augment.settled(config, examples) == dataclasses.replace(config, augment=policy)
+    assert config.augment == "auto"
+    augment.make_augment(policy)
+
+
+@pytest.mark.parametrize("policy", ["", "cutout", "color,translation"])
+def test_what_was_asked_for_by_name_stays(policy):
+    config = tiny_config(augment=policy)
+    assert augment.settled(config, 10) is config
+
+
+def test_a_program_trains_with_what_auto_stands_for():
+    """The digits are 1,797: bit for bit the run that names two of them."""
+    states = []
+    for policy in ("auto", "translation,cutout", ""):
+        program = Program(tiny_config(augment=policy))
+        key = parallel.replicate(prng.root(0))
+        with contextlib.closing(program.feed.items(0, 0)) as items:
+            state = parallel.replicate(program.start(program.config))
+            state, _ = program.call(state, key, program.feed.constant, next(items))
+        states.append(reproduce.digest(jax.device_get(state)))
+    assert states[0] == states[1] != states[2]

@@ -39,8 +39,6 @@ FORBIDDEN = {
         lambda: tiny_config(loss="wasserstein"), r"loss='wasserstein'.*Lipschitz.*clip"),
     "classes without labels": (
         lambda: tiny_mlp_config(conditional=True), r"conditional=True: ring_2d has no labels"),
-    "classes that a family does not know": (
-        lambda: tiny_config(conditional=True), r"conditional=True: the family dcgan.*resnet"),
     "pairs of unequal numbers": (
         lambda: tiny_config(loss="relativistic_pairing", g_batch_ratio=2), r"g_batch_ratio=2"),
     "halves of a pair": (

@@ -5,10 +5,13 @@ import pathlib
 import jax
 import jax.numpy as jnp
 import pytest
+from PIL import Image, ImageDraw
 
 from docs import recipes
-from gan_jax import checks, command, parallel, prng
+from gan_jax import augment, checks, command, parallel, prng
 from gan_jax.config import DCGAN, R3GAN, CS231n, ResNetDiscriminator, ResNetGenerator, validate
+from gan_jax.errors import UsageError
+from gan_jax.program import Program
 from gan_jax.state import build_models, init_state
 from gan_jax.step import make_train_step
 from gan_jax.train import train
@@ -40,6 +43,7 @@ def test_there_is_an_experiment_for_every_system():
         "mnist_minimax", "mnist_wgan", "faces_dcgan64", "cifar10_dcgan", "cifar10_lsgan",
         "cifar10_wgan_gp", "cifar10_sngan", "cifar10_sagan", "cifar10_biggan", "cifar10_r3gan",
         "imagenet128_sagan", "imagenet128_biggan", "stacked_mnist_dcgan", "stacked_mnist_r3gan",
+        "images",
     }  # fmt: skip
 
 
@@ -60,7 +64,7 @@ def test_state_and_step_have_shapes(name):
     networks = build_models(config, shape, parallel.AXIS, num_classes)
     state = jax.eval_shape(lambda key: init_state(config, networks, shape, key), root)
     checks.check(config, shape, num_classes, state)
-    step = make_train_step(config, networks, parallel.AXIS)
+    step = make_train_step(augment.settled(config, 1), networks, parallel.AXIS)
     dtype = jnp.uint8 if len(shape) == 3 else jnp.float32
     leading = (1, config.d_steps, config.batch_size)
     batch = {
@@ -93,10 +97,28 @@ def real(dataset, data_dir):
     dataset.data_dir, dataset.split, dataset.resident_mb = str(data_dir / "tfds"), "test[:1%]", 0
 
 
+@pytest.fixture(scope="session")
+def icons(tmp_path_factory):
+    """A folder of 40 small PNGs, discs and squares by class, RGBA and palette."""
+    folder = tmp_path_factory.mktemp("icons")
+    for index in range(40):
+        name = ("disc", "square")[index % 2]
+        image = Image.new("RGBA", (48, 40), (0, 0, 0, 0))
+        draw = ImageDraw.Draw(image)
+        shape = draw.ellipse if name == "disc" else draw.rectangle
+        shape((10, 8, 20 + index // 2, 18 + index // 2), fill=(6 * index, 255 - 6 * index, 99, 255))
+        (folder / name).mkdir(exist_ok=True)
+        (image.quantize(8) if index % 4 < 2 else image).save(folder / name / f"{index}.png")
+    return folder
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_two_real_steps_at_reduced_width(name, tmp_path, request):
     config = load(name)
     config.steps, config.batch_size, config.num_samples = 2, 16 * config.packing, 4
+    config.eval_every = 0
+    if config.dataset.name == "folder:images":
+        config.dataset.name = f"folder:{request.getfixturevalue('icons')}"
     config.d_steps, config.d_boost.d_steps = min(config.d_steps, 2), min(config.d_boost.d_steps, 3)
     if config.dataset.name in ("tfds:imagenet2012", "folder:faces", "stacked_mnist") or (
         config.dataset.name.startswith("tfds:")
@@ -107,3 +129,50 @@ def test_two_real_steps_at_reduced_width(name, tmp_path, request):
     train(config, str(tmp_path))
     assert [row["step"] for row in json_lines(tmp_path / "metrics.jsonl")] == [2]
     assert len(list(pathlib.Path(tmp_path / "samples").glob("*.png"))) == 2
+
+
+@pytest.mark.parametrize("size", [32, 64, 128])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", ["images", "images.py:conditional"])
+def test_own_images_of_any_offered_size_start_from_4x4(name, channels, size, icons):
+    config = load(name)
+    config.dataset.name = f"folder:{icons}"
+    config.dataset.image_size, config.dataset.channels = size, channels
+    program = Program(config)
+    assert program.source.shape == (size, size, channels)
+    assert program.settled.augment == "color,translation,cutout"  # 40 images
+    first = 4 * size  # 32 channels at half the size, doubled at each halving
+    params = program.template().generator.params
+    rows = config.latent.dim + 64 * config.conditional
+    assert params["Dense_0"]["kernel"].shape == (rows, 4 * 4 * first)
+    assert ("classes" in params) == config.conditional
+
+
+@pytest.mark.parametrize(("size", "bases"), [(48, "3 or 6"), (96, "3 or 6"), (100, "")])
+def test_own_images_of_another_size_are_answered_with_those_that_work(size, bases, icons):
+    config = load("images")
+    config.dataset.name, config.dataset.image_size = f"folder:{icons}", size
+    with pytest.raises(UsageError, match=rf"image_size.*{size}x{size}.*8, 16, 32, 64, 128") as told:
+        Program(config)
+    assert "\n" not in str(told.value)
+    assert ("to " + bases in str(told.value)) if bases else ("base to" not in str(told.value))
+
+
+def test_own_images_by_class_are_scored_and_the_best_is_kept(icons, tmp_path):
+    config = load("images.py:conditional")
+    config.dataset.name, config.dataset.image_size = f"folder:{icons}", 8
+    config.steps, config.batch_size, config.num_samples, config.eval_every = 4, 8, 4, 2
+    config.eval.num_samples = 20
+    narrow(config.generator)
+    narrow(config.discriminator)
+    train(config, str(tmp_path / "run"))
+    rows = json_lines(tmp_path / "run" / "eval.jsonl")
+    assert [row["step"] for row in rows] == [2, 4]
+    assert all("pixels" in row["protocol"] and row["intra_fid"] > 0 for row in rows)
+    best = min(rows, key=lambda row: row["fid"])["step"]
+    assert [int(path.name) for path in (tmp_path / "run" / "best").glob(8 * "[0-9]")] == [best]
+
+
+def test_the_budget_of_own_images_is_in_images():
+    config = load("images")
+    assert config.steps * config.batch_size == 400_000

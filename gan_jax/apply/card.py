@@ -8,6 +8,7 @@ import jax
 
 from gan_jax import provenance, workdir
 from gan_jax.apply.trained import Trained
+from gan_jax.augment import settled
 from gan_jax.config import Config, Network, Optimizer, Penalty
 from gan_jax.errors import printable
 from gan_jax.evaluate import rows
@@ -77,7 +78,7 @@ def write(trained: Trained, platforms: tuple[str, ...]) -> str:
     sections = {
         "Load it": _loading(trained, platforms),
         "Classes": _classes(trained),
-        "The experiment": _experiment(trained),
+        "The experiment": _experiment(trained, manifest),
         "Data": _data(trained, manifest),
         "Training": _training(trained, manifest),
         "Metrics": _metrics(trained),
@@ -183,8 +184,10 @@ def _classes(trained: Trained) -> str:
     )
 
 
-def _experiment(trained: Trained) -> str:
+def _experiment(trained: Trained, manifest: Manifest) -> str:
     config = trained.config
+    examples = manifest.get("data", {}).get("examples")
+    distorted = settled(config, examples).augment if examples else config.augment
     count = sum(leaf.size for leaf in jax.tree.leaves(trained.generator["params"]))
     k = f"{config.d_steps} update{'s' * (config.d_steps > 1)} of D for one of G"
     average = config.ema.per_step(config.batch_size * config.d_steps)
@@ -196,7 +199,7 @@ def _experiment(trained: Trained) -> str:
         "optimizer of G": _short(config.generator.optimizer),
         "optimizer of D": _short(config.discriminator.optimizer),
         "batch": f"{config.batch_size} real images, {k}",
-        "augmentation": config.augment or "none",
+        "augmentation": distorted or "none",
         "moving average": f"decay {average:.6g} a step" if average else "none",
         "precision": config.precision,
         "seed": config.seed,

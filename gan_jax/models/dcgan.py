@@ -3,6 +3,9 @@
 At base 4, width 64 and 64x64 RGB the networks are those of PyTorch's example, 3,576,704 and
 2,765,568 parameters; with kernels of 5x5 and biases those of DCGAN-tensorflow, 5,135,363 and
 4,316,545. Strides are 2; weights start at N(0, .02), BatchNorm scales at N(1, .02).
+
+With classes, G takes an embedding of the class beside z, and D's logit gains the projection of its
+features on another (Miyato and Koyama 2018, eq. 3).
 """
 
 import jax
@@ -12,13 +15,13 @@ from flax.typing import Dtype
 from jaxtyping import Array, Float, Int
 
 from gan_jax.errors import UsageError
-from gan_jax.models.layers import Conv, ConvTranspose, Images, batch_norm, squash
+from gan_jax.models.layers import Conv, ConvTranspose, Images, batch_norm, squash, with_class
 
 _INIT = nn.initializers.normal(0.02)
 
 
 class Generator(nn.Module):
-    """z [B, dim] -> images [B, H, W, C]: project, reshape, then double n times."""
+    """z [B, dim], label [B] -> images [B, H, W, C]: project, reshape, then double n times."""
 
     sample_shape: tuple[int, ...]
     width: int
@@ -26,6 +29,7 @@ class Generator(nn.Module):
     kernel: int
     bias: bool
     batch_norm: bool
+    num_classes: int = 0
     pixel_range: str = "signed"
     dtype: Dtype = jnp.float32
     axis_name: str | None = None
@@ -34,7 +38,7 @@ class Generator(nn.Module):
     def __call__(
         self, z: Float[Array, "batch dim"], label: Int[Array, "batch"], train: bool
     ) -> Images:
-        del label
+        z = with_class(z, label, self.num_classes)
         widths = stage_widths(self.sample_shape, self.base, self.width)[::-1]
         bias = self.bias or not self.batch_norm
         x = nn.Dense(self.base**2 * widths[0], use_bias=bias, kernel_init=_INIT, dtype=self.dtype)(
@@ -48,19 +52,22 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images [B, H, W, C] -> logits [B]: halve n times, then one linear unit."""
+    """Images [B, H, W, C], label [B] -> logits [B]: halve n times, then one linear unit.
+
+    With classes: logit = w h + <embedding of the class, h>, h the flattened last map.
+    """
 
     width: int
     base: int
     kernel: int
     bias: bool
     batch_norm: bool
+    num_classes: int = 0
     dtype: Dtype = jnp.float32
     axis_name: str | None = None
 
     @nn.compact
     def __call__(self, x: Images, label: Int[Array, "batch"], train: bool) -> Float[Array, "batch"]:
-        del label
         bias = self.bias or not self.batch_norm
         for stage, features in enumerate(stage_widths(x.shape[1:], self.base, self.width)):
             x = Conv(features, self.kernel, stride=2, use_bias=bias, dtype=self.dtype)(x)
@@ -69,7 +76,12 @@ class Discriminator(nn.Module):
             x = nn.leaky_relu(x, 0.2)
         x = x.reshape(len(x), -1)
         logits = nn.Dense(1, use_bias=bias, kernel_init=_INIT, dtype=self.dtype)(x)
-        return logits.astype(jnp.float32)[:, 0]
+        logits = logits.astype(jnp.float32)[:, 0]
+        if self.num_classes:
+            h = x.astype(jnp.float32)
+            table = nn.Embed(self.num_classes, h.shape[1], embedding_init=_INIT, name="classes")
+            logits += jnp.sum(table(label) * h, axis=1)
+        return logits
 
 
 def stage_widths(sample_shape: tuple[int, ...], base: int, width: int) -> list[int]:
@@ -84,13 +96,23 @@ def stage_widths(sample_shape: tuple[int, ...], base: int, width: int) -> list[i
             "dcgan is for images; take the family mlp for both players"
         )
     height, side, _ = sample_shape
-    sizes = [base << n for n in range(1, 12)]
+    sizes = _sizes(base)
     if side not in sizes or height != side:
+        fitting = [str(other) for other in range(2, 9) if side in _sizes(other)]
+        hint = (
+            f"; for {side} set config.generator.base and config.discriminator.base to "
+            f"{' or '.join(fitting)}"
+        )
         raise UsageError(
             f"config.dataset.image_size: dcgan with base={base} cannot make {height}x{side}; it "
-            f"makes {', '.join(str(size) for size in sizes[:6])}, ... pixels a side"
+            f"makes {', '.join(map(str, sizes[:6]))}, ... pixels a side"
+            f"{hint if fitting and height == side else ''}"
         )
     return [width << stage for stage in range(sizes.index(side) + 1)]
+
+
+def _sizes(base: int) -> list[int]:
+    return [base << n for n in range(1, 12)]
 
 
 def _norm(module: nn.Module, train: bool):

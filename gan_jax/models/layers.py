@@ -205,6 +205,23 @@ def squash(x: Array, pixel_range: str) -> Float[Array, "..."]:
     return jax.nn.sigmoid(x) if pixel_range == "unit" else jnp.tanh(x)
 
 
+def with_class(
+    x: Float[Array, "batch features"], label: Int[Array, "batch"], num_classes: int
+) -> Float[Array, "batch more"]:
+    """Append a learned embedding of each example's class, 64 numbers that start at N(0, 1).
+
+    Args:
+      x: what is known of each example.
+      label: the class of each.
+      num_classes: how many there are; 0 for none, and then x is returned as it is.
+    """
+    if not num_classes:
+        return x
+    init = nn.initializers.normal(1.0)
+    classes = nn.Embed(num_classes, 64, embedding_init=init, name="classes")(label)
+    return jnp.concatenate([x, classes.astype(x.dtype)], axis=1)
+
+
 def minibatch_std(x: Float[Array, "batch ..."], group: int) -> Float[Array, "batch ..."]:
     """Appends how much examples differ, one more channel (Karras et al. 2018, section 3).
 

@@ -1,4 +1,8 @@
-"""Fully connected networks, for flat data and as the simplest GAN on images."""
+"""Fully connected networks, for flat data and as the simplest GAN on images.
+
+With classes, both players take an embedding of the class beside their input (Mirza and Osindero
+2014, with embeddings in place of their one-hot vectors).
+"""
 
 import math
 
@@ -7,11 +11,21 @@ from flax import linen as nn
 from flax.typing import Dtype
 from jaxtyping import Array, Float, Int
 
-from gan_jax.models.layers import ACTIVATIONS, batch_norm, initializer, minibatch_std, squash
+from gan_jax.models.layers import (
+    ACTIVATIONS,
+    batch_norm,
+    initializer,
+    minibatch_std,
+    squash,
+    with_class,
+)
 
 
 class Generator(nn.Module):
-    """z [B, dim] -> samples [B, *sample_shape]; images within the pixel range, vectors anywhere."""
+    """z [B, dim], label [B] -> samples [B, *sample_shape].
+
+    Images are within the pixel range, vectors anywhere.
+    """
 
     sample_shape: tuple[int, ...]
     hidden: tuple[int, ...]
@@ -20,6 +34,7 @@ class Generator(nn.Module):
     batch_norm: str
     batch_norm_decay: float
     batch_norm_eps: float
+    num_classes: int = 0
     pixel_range: str = "signed"
     dtype: Dtype = jnp.float32
     axis_name: str | None = None
@@ -28,15 +43,14 @@ class Generator(nn.Module):
     def __call__(
         self, z: Float[Array, "batch dim"], label: Int[Array, "batch"], train: bool
     ) -> Float[Array, "batch ..."]:
-        del label
-        x = _hidden_layers(self, z, train)
+        x = _hidden_layers(self, with_class(z, label, self.num_classes), train)
         x = _dense(self, math.prod(self.sample_shape))(x)
         x = x.astype(jnp.float32).reshape(-1, *self.sample_shape)
         return squash(x, self.pixel_range) if len(self.sample_shape) == 3 else x
 
 
 class Discriminator(nn.Module):
-    """Samples [B, ...] -> logits [B]."""
+    """Samples [B, ...], label [B] -> logits [B]."""
 
     hidden: tuple[int, ...]
     activation: str
@@ -45,6 +59,7 @@ class Discriminator(nn.Module):
     batch_norm_decay: float
     batch_norm_eps: float
     minibatch_std: int = 0
+    num_classes: int = 0
     dtype: Dtype = jnp.float32
     axis_name: str | None = None
 
@@ -52,8 +67,8 @@ class Discriminator(nn.Module):
     def __call__(
         self, x: Float[Array, "batch ..."], label: Int[Array, "batch"], train: bool
     ) -> Float[Array, "batch"]:
-        del label
-        x = _hidden_layers(self, x.reshape(len(x), -1), train)
+        x = with_class(x.reshape(len(x), -1), label, self.num_classes)
+        x = _hidden_layers(self, x, train)
         if self.minibatch_std:
             x = minibatch_std(x, self.minibatch_std)
         return _dense(self, 1)(x).astype(jnp.float32)[:, 0]

@@ -37,7 +37,7 @@ def _working_memory(program: Program) -> int:
     """Bytes of a step of one member beside its state, as its compiler says."""
     config, source, feed = program.config, program.source, program.feed
     models = build_models(config, source.shape, None, source.num_classes)
-    call = make_call(make_train_step(config, models, None), feed.assemble)
+    call = make_call(make_train_step(program.settled, models, None), feed.assemble)
     shape = (config.steps_per_call, config.d_steps, config.batch_size)
     item = jax.ShapeDtypeStruct(shape, np.int32)
     key = prng.root(config.seed)

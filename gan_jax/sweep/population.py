@@ -184,7 +184,7 @@ class Lanes:
         self._plan = plan_of(config, len(source), (0, config.batch_size), devices=1)
         self._constant = program.feed.constant
         models = build_models(config, source.shape, None, source.num_classes)
-        call = make_call(make_train_step(config, models, None), program.feed.assemble)
+        call = make_call(make_train_step(program.settled, models, None), program.feed.assemble)
         self._call = parallel.populate(call)
         self._calls_of_each = config.steps_per_call
         self._lanes: list[Member | None] = [None] * self.places

@@ -1,7 +1,10 @@
+import types
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 
 from gan_jax import models
 from gan_jax.config import DCGAN, MLP
@@ -77,6 +80,17 @@ def test_what_dcgan_cannot_make_is_refused_with_what_it_can(shape):
         models.dcgan.stage_widths(shape, base=4, width=8)
 
 
+@pytest.mark.parametrize(
+    ("side", "bases"), [(48, "3 or 6"), (96, "3 or 6"), (28, "7"), (100, ""), (50, "")]
+)
+def test_a_size_that_another_base_makes_is_told_of_it(side, bases):
+    with pytest.raises(UsageError, match=f"cannot make {side}x{side}") as raised:
+        models.dcgan.stage_widths((side, side, 3), base=4, width=8)
+    _, _, hint = str(raised.value).partition("pixels a side")
+    expected = f"; for {side} set config.generator.base and config.discriminator.base to {bases}"
+    assert hint == (expected if bases else "")
+
+
 def test_a_family_with_another_ones_options_is_refused():
     network = DCGAN()
     network.name = "mlp"
@@ -85,3 +99,22 @@ def test_a_family_with_another_ones_options_is_refused():
     network.name = "dcgna"
     with pytest.raises(UsageError, match=r"did you mean dcgan\?"):
         models.build_discriminator(network, Shared((8, 8, 1)))
+
+
+def test_a_family_of_ones_own_that_knows_no_classes_is_refused_them(monkeypatch):
+    class Blind(nn.Module):
+        hidden: tuple[int, ...]
+        activation: str
+        initializer: str
+        batch_norm: str
+        batch_norm_decay: float
+        batch_norm_eps: float
+
+    family = types.ModuleType("blind")
+    family.Generator = Blind
+    monkeypatch.setitem(models.FAMILIES, "blind", family)
+    network = MLP()
+    network.name = "blind"
+    models.build_generator(network, Shared((8, 8, 1)))
+    with pytest.raises(UsageError, match=r"conditional=True: the family blind.*mlp, dcgan, cs231n"):
+        models.build_generator(network, Shared((8, 8, 1), num_classes=2))
