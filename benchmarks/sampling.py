@@ -34,8 +34,9 @@ def born(config: Config) -> Trained:
     models = build_models(config, _SHAPE, None, _CLASSES)
     state = jax.jit(lambda key: init_state(config, models, _SHAPE, key))(prng.root(0))
     g, d = state.generator, state.discriminator
+    classes = tuple(map(str, range(_CLASSES))) if config.conditional else ()
     return Trained(
-        config, pathlib.Path(), 0, _SHAPE, _CLASSES if config.conditional else 0, models,
+        config, pathlib.Path(), 0, _SHAPE, len(classes), classes, models,
         {"params": g.params, **g.model_state}, {"params": d.params, **d.model_state}, "live",
     )  # fmt: skip
 

@@ -41,7 +41,8 @@ def born(classes=0, **changes):
 
     g, d = state.generator, state.discriminator
     return Trained(
-        config, None, 0, SHAPE, classes, models, {"params": moved(g.params), **g.model_state},
+        config, None, 0, SHAPE, classes, tuple(map(str, range(classes))), models,
+        {"params": moved(g.params), **g.model_state},
         {"params": moved(d.params), **d.model_state}, "live",
     )  # fmt: skip
 
