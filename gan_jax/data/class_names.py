@@ -1,11 +1,11 @@
 """The names of classes: as directories on disk, and read back from a folder or a flag."""
 
+import difflib
 import hashlib
 import re
 import unicodedata
 from collections.abc import Sequence
 
-from gan_jax.config import nearest
 from gan_jax.errors import UsageError
 
 # What no file system takes, what some refuse, and "%" itself; a leading dot hides a directory,
@@ -64,6 +64,13 @@ def label_of(text: str, classes: Sequence[str], where: str) -> int:
     more = f" | ... ({len(classes)} classes)" * (len(classes) > _MOST_LISTED)
     by_number = f", or labels from 0 to {len(classes) - 1}" * (not numbered)
     raise UsageError(
-        f"{where}: no class is called {text!r}{nearest(text, classes)}; takes "
+        f"{where}: no class is called {text!r}{_nearest(text, classes)}; takes "
         f"{listed}{more}{by_number}"
     )
+
+
+def _nearest(text: str, classes: Sequence[str]) -> str:
+    """Return '; did you mean X?' for the class that is spelled most like a text, or ''."""
+    spelled = {name.casefold(): name for name in reversed(classes)}
+    close = difflib.get_close_matches(text.casefold(), spelled, n=1, cutoff=0.5)
+    return f"; did you mean {spelled[close[0]]}?" if close else ""

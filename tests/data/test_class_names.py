@@ -53,6 +53,8 @@ def test_names_that_are_numbers_come_before_labels():
 def test_an_unknown_class_is_answered_with_the_nearest():
     with pytest.raises(UsageError, match=r"^--label: no class is called 'cats'; did you mean cat"):
         label_of("cats", CLASSES, "--label")
+    with pytest.raises(UsageError, match=r"no class is called 'CAT'; did you mean cat"):
+        label_of("CAT", CLASSES, "--label")
     with pytest.raises(UsageError, match=r"'7'.*, or labels from 0 to 6$"):
         label_of("7", CLASSES, "--label")
     many = tuple(f"c{i}" for i in range(12))
