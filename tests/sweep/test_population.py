@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import jax
@@ -104,6 +105,22 @@ def test_members_in_lanes_are_the_runs_alone_to_rounding(tmp_path):
             [row["step"] for row in json_lines(f / "digests.jsonl")] for f in (alone, together)
         ]
         assert steps == [[50, 100], [50, 100]]
+
+
+@pytest.mark.parametrize("kind", [Turns, Lanes])
+def test_a_members_speed_is_that_of_its_own_steps(tmp_path, monkeypatch, kind):
+    """However long a picture of any of them takes, and whoever has the devices in between."""
+    base = tiny_mlp_config(steps=80, log_every=20, sample_every=20, checkpoint_every=0)
+    train(base, str(tmp_path / "alone"))
+    monkeypatch.setattr("gan_jax.report.pictures.modes", lambda *_: time.sleep(1.0))
+    configs = [variant(base, seed, 1.0) for seed in range(2)]
+    members = populate(kind, Program(base), configs, tmp_path / "together", places=2)
+    assert [member.error for member in members.values()] == [None, None]
+    alone = json_lines(tmp_path / "alone" / "metrics.jsonl")[-1]["images_per_second"]
+    for i in range(2):
+        rows = json_lines(tmp_path / "together" / str(i) / "metrics.jsonl")
+        assert [row["images_per_second"] > alone / 20 for row in rows[1:]] == [True] * 3
+        assert rows[-1]["images_per_second"] < 20 * alone
 
 
 def test_members_in_lanes_see_the_data_and_the_latents_that_they_see_alone(tmp_path):
