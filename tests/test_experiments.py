@@ -1,6 +1,7 @@
 """Every file of experiments/: a valid config whose state and step have shapes, and that trains."""
 
 import pathlib
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -176,3 +177,20 @@ def test_own_images_by_class_are_scored_and_the_best_is_kept(icons, tmp_path):
 def test_the_budget_of_own_images_is_in_images():
     config = load("images")
     assert config.steps * config.batch_size == 400_000
+
+
+def test_own_images_too_few_for_a_score_are_told_so_before_they_are_trained_on(icons, tmp_path):
+    (tmp_path / "few").mkdir()
+    for path in sorted(icons.glob("disc/*.png"))[:5]:
+        shutil.copy(path, tmp_path / "few")
+    config = load("images")
+    config.dataset.name, config.dataset.image_size = f"folder:{tmp_path / 'few'}", 8
+    config.steps, config.batch_size, config.num_samples = 2, 8, 4
+    narrow(config.generator)
+    narrow(config.discriminator)
+    with pytest.raises(UsageError, match=r"eval_every=1250: 5 examples are too few.*eval_every=0"):
+        train(config, str(tmp_path / "run"))
+    assert not list((tmp_path / "run").glob("metrics.jsonl"))
+    config.eval_every = 0
+    train(config, str(tmp_path / "run"))
+    assert [row["step"] for row in json_lines(tmp_path / "run" / "metrics.jsonl")] == [2]

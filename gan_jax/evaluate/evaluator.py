@@ -52,8 +52,14 @@ class Evaluator:
         """Does what the first score would do first, and would be too late to refuse then.
 
         Raises:
-          UsageError: if there are no features for these data, or their weights are not usable.
+          UsageError: if there are no features for these data, their weights are not usable, or
+            there are too few of them.
         """
+        if (count := len(self._source)) < _FEWEST:
+            raise UsageError(
+                f"config.eval_every={self._config.eval_every}: {count} examples are too few for a "
+                f"score, which takes {_FEWEST}; --config.eval_every=0 trains without"
+            )
         _ = self.extractor
 
     def score(self, subject: Subject) -> dict[str, Any]:
