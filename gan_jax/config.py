@@ -18,7 +18,7 @@ from gan_jax import synonyms
 from gan_jax.errors import UsageError
 
 T = TypeVar("T")
-MAX_MEGAPIXELS = 64
+MAX_MEGAPIXELS, LARGEST_MEGAPIXELS = 64, 178  # Pillow refuses more
 
 # Of a saved config. It rises when what an older file says has come to mean something else. A
 # setting that is only added needs no new version: files that lack it have its default.
@@ -110,7 +110,7 @@ class Dataset:
         "an image of more megapixels, or a file of more than 4 times as many MB, is refused before "
         "it takes the memory",
         at_least=1,
-        below=179,
+        below=LARGEST_MEGAPIXELS + 1,
         resumable=True,
     )
     resident_mb: int = setting(

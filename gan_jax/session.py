@@ -271,12 +271,15 @@ def open_session(
             return stack.enter_context(checkpoint.Checkpoints(directory, keep, name))
 
         checkpoints, state = None, None
+        before = provenance.read(directory)
         if (directory / "checkpoints").is_dir():
+            # Other data may have other shapes, and then every checkpoint would look damaged.
+            if checkpoint.saved_steps(directory / "checkpoints"):
+                identity.check(program.source, before.get("data", {}), directory)
             checkpoints = open_checkpoints("checkpoints", config.checkpoint_keep)
             state = checkpoints.restore(program.template(), _digests(directory))
         start = 0 if state is None else int(state.step)
-        before = provenance.read(directory)
-        _check_continues(config, program.source, directory, start, before)
+        _check_continues(config, directory, start)
         if config.eval_every:
             program.evaluator.open()
         if start:
@@ -393,21 +396,17 @@ def _check_apart(source: Source, directory: pathlib.Path) -> None:
         )
 
 
-def _check_continues(
-    config: Config, source: Source, directory: pathlib.Path, start: int, before: dict[str, Any]
-) -> None:
-    """Refuses a run that cannot be continued, by what the last session's manifest says.
+def _check_continues(config: Config, directory: pathlib.Path, start: int) -> None:
+    """Refuse a run that has more steps behind it than the config has.
 
     Raises:
-      UsageError: if it has more steps behind it, or began with other data.
+      UsageError: if so.
     """
     if start > config.steps:
         raise UsageError(
             f"config.steps={config.steps}: the run in {directory} has {start} steps behind it; "
             f"give at least as many"
         )
-    if start:
-        identity.check(source, before.get("data", {}), directory)
 
 
 @contextlib.contextmanager

@@ -56,6 +56,20 @@ def test_a_run_does_not_go_on_with_other_pixels_of_the_same_names_and_sizes(copi
     assert sorted((copied / "run").rglob("*")) == before
 
 
+def test_a_new_class_does_not_make_checkpoints_look_damaged(tmp_path):
+    for kind in ("cat", "dog"):
+        (tmp_path / "images").mkdir(exist_ok=True)
+        draw(tmp_path / "images" / kind, 0, 60, range(8))
+    config = config_of(tmp_path / "images")
+    config.conditional = True
+    train(config, str(tmp_path / "run"))
+    draw(tmp_path / "images" / "owl", 0, 60, range(8))
+    before = sorted((tmp_path / "run").rglob("*"))
+    with pytest.raises(UsageError, match=r"8 files added \(owl/00\.png"):
+        train(dataclasses.replace(config, steps=6), str(tmp_path / "run"))
+    assert sorted((tmp_path / "run").rglob("*")) == before
+
+
 def test_a_run_goes_on_and_is_verified_where_its_folder_was_moved(copied, capsys):
     (copied / "images").rename(copied / "scratch")
     shutil.make_archive(copied / "packed", "zip", copied / "scratch")

@@ -12,12 +12,13 @@ import numpy as np
 from jaxtyping import Float64, Int8, UInt8
 
 from gan_jax import startup
+from gan_jax.config import LARGEST_MEGAPIXELS
 from gan_jax.data import images
 from gan_jax.data.files import Archive, Directory, Listing
 from gan_jax.data.images import Peak, White
 
 _LOGGER = logging.getLogger(__name__)
-_KINDS = ("", "integer", "real", "color")  # of `Peak`, as they are stored
+_KINDS = ("", "integer", "real", "fixed")  # of `Peak`, as they are stored
 _BLOCK = 2**20
 # A file that was written this recently may be written again within the resolution of its times.
 _RECENT_NS = 2 * 10**9
@@ -29,25 +30,26 @@ class Contents(NamedTuple):
     Attributes:
       hashes: the SHA-256 of each.
       kinds: the kind of the peak of each, an index into `_KINDS`; 0 where it has none.
-      peaks: the largest value of each image of more than 8 bits a channel; 0 for others.
+      peaks: the smallest and the largest value of each image of more than 8 bits a channel; 0 for
+        others.
     """
 
     hashes: UInt8[np.ndarray, "n 32"]
     kinds: Int8[np.ndarray, "n"]
-    peaks: Float64[np.ndarray, "n"]
+    peaks: Float64[np.ndarray, "n 2"]
 
     def white(self) -> White:
         """Return the white of the images of more than 8 bits."""
         deep = np.flatnonzero(self.kinds)
-        return images.white_of([Peak(_KINDS[self.kinds[i]], self.peaks[i]) for i in deep])
+        return images.white_of([Peak(_KINDS[self.kinds[i]], *self.peaks[i]) for i in deep])
 
-    def dark_color(self) -> float:
-        """Return the peak of the 16-bit color images where all of them are dark, else 0."""
-        highest = max(self.peaks[self.kinds == _KINDS.index("color")], default=0.0)
-        return highest if highest < 2**14 else 0.0
+    def range(self, kind: str) -> tuple[float, float] | None:
+        """Return the smallest and the largest value of the images of a kind, if there are any."""
+        found = self.peaks[self.kinds == _KINDS.index(kind)]
+        return (float(found[:, 0].min()), float(found[:, 1].max())) if len(found) else None
 
 
-def read(files: Directory | Archive, listing: Listing, most: int) -> Contents:
+def read(files: Directory | Archive, listing: Listing) -> Contents:
     """Hash files on all cores; those that have not changed since an earlier call are not read.
 
     What was found is kept in the user's cache directory. A file counts as unchanged if its path,
@@ -56,12 +58,11 @@ def read(files: Directory | Archive, listing: Listing, most: int) -> Contents:
     Args:
       files: where they are.
       listing: some of the files there.
-      most: bytes of a file that are hashed; a larger image is refused when it is used.
     """
     now = time.time_ns()
     count = len(listing.names)
     found = Contents(
-        np.zeros((count, 32), np.uint8), np.zeros(count, np.int8), np.zeros(count, np.float64)
+        np.zeros((count, 32), np.uint8), np.zeros(count, np.int8), np.zeros((count, 2))
     )
     memory = _memory(files.path)
     missing = _recall(memory, listing, found)
@@ -73,14 +74,14 @@ def read(files: Directory | Archive, listing: Listing, most: int) -> Contents:
     def hash_some(places: np.ndarray) -> None:
         for place in places:
             try:
-                digest, peak = _look(files, listing.names[place], most)
+                digest, peak = _look(files, listing.names[place])
             except Exception:  # damaged or encrypted, which is told when the image is used
                 unread.append(place)
                 continue
             found.hashes[place] = np.frombuffer(digest, np.uint8)
             if peak is not None:
                 found.kinds[place] = _KINDS.index(peak.kind)
-                found.peaks[place] = peak.value
+                found.peaks[place] = peak.low, peak.high
 
     cores = os.cpu_count() or 1
     with ThreadPoolExecutor(cores) as pool:
@@ -93,16 +94,16 @@ def read(files: Directory | Archive, listing: Listing, most: int) -> Contents:
     return found
 
 
-def _look(files: Directory | Archive, name: str, most: int) -> tuple[bytes, Peak | None]:
+def _look(files: Directory | Archive, name: str) -> tuple[bytes, Peak | None]:
     """Return a file's SHA-256, and its peak."""
-    sha, kept, left = hashlib.sha256(), [], most
-    file, _ = files.open(name)
+    sha, kept = hashlib.sha256(), []
+    file, size = files.open(name)
     with file:
-        first = block = file.read(_BLOCK)
-        while block and left > 0:
+        block = file.read(_BLOCK)
+        deep = images.may_be_deep(block[:64]) and size <= images.max_bytes(LARGEST_MEGAPIXELS)
+        while block:
             sha.update(block)
-            left -= len(block)
-            if images.may_be_deep(first[:64]):
+            if deep:
                 kept.append(block)
             block = file.read(_BLOCK)
     return sha.digest(), images.peak(b"".join(kept)) if kept else None
@@ -126,9 +127,11 @@ def _recall(memory: pathlib.Path | None, listing: Listing, found: Contents) -> n
         with memory.open("rb") as file, np.load(file, allow_pickle=False) as saved:
             names = saved["names"].tobytes().split(b"\0")
             numbers, hashes = saved["numbers"], saved["hashes"]
-            kinds, peaks = saved["kinds"], saved["peaks"]
+            kinds, peaks = saved["kinds"], saved["peaks"].reshape(-1, 2)
             if hashlib.sha256(hashes.tobytes()).digest() != saved["check"].tobytes():
                 raise ValueError("its hashes were changed")
+        if not len(numbers):
+            return every
         known = {name: place for place, name in enumerate(names)}
         old = np.array([known.get(os.fsencode(name), -1) for name in listing.names], np.int64)
         now = np.column_stack([listing.sizes, listing.stamps])
@@ -146,7 +149,7 @@ def _remember(
     memory: pathlib.Path | None, listing: Listing, found: Contents, old: np.ndarray
 ) -> None:
     """Keep what is known of the files that are `old` enough for their times to tell."""
-    if memory is None:
+    if memory is None or not old.any():
         return
     names = [os.fsencode(name) for name, keep in zip(listing.names, old, strict=True) if keep]
     hashes = found.hashes[old]

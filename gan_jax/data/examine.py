@@ -14,7 +14,7 @@ from gan_jax import startup, workdir
 from gan_jax.config import Dataset
 from gan_jax.data.folder import Folder
 from gan_jax.data.images import DamagedImage
-from gan_jax.data.sources import Arrays, Source
+from gan_jax.data.sources import Arrays, Source, cache_key
 from gan_jax.data.tfds import Tfds
 from gan_jax.errors import UsageError, first_line, printable
 
@@ -67,8 +67,8 @@ class Findings:
             said["copies"] += (
                 f", such as {' and '.join(source.names[i] for i in self.copies[0][:2])}"
             )
-        said["cannot be used"] = f"{len(self.problems):,}" if self.problems else "none"
-        lines = [f"{name:<15} {text}" for name, text in said.items() if text]
+        said["damaged or too large"] = f"{len(self.problems):,}" if self.problems else "none"
+        lines = [f"{name:<22} {text}" for name, text in said.items() if text]
         return [printable(line) for line in [*lines, *self.problems.values()]]
 
 
@@ -83,7 +83,7 @@ def examine(source: Source, dataset: Dataset) -> Findings:
       dataset: what it was opened by.
     """
     cache = startup.cache_directory()
-    key = f"{_VERSION} {source.fingerprint()} {dataset}"
+    key = f"{_VERSION} {cache_key(source)} {dataset}"
     path = cache and cache / "checks" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
     if path is not None and path.exists():
         try:

@@ -24,7 +24,7 @@ from gan_jax import parallel
 from gan_jax.config import Boost, Config
 from gan_jax.data import decoded, images, order
 from gan_jax.data.images import DamagedImage
-from gan_jax.data.sources import Arrays, Example, Source
+from gan_jax.data.sources import Arrays, Example, Source, cache_key
 
 Batch = dict[str, Array]
 
@@ -142,10 +142,11 @@ def streamed(source: Source, plan: Plan, workers: int) -> Feed:
 def _end_with(parent: int, worker: int, workers: int) -> None:
     """A worker process outlives no kill of its parent, not one before it is up either.
 
-    Ctrl-C it leaves to the parent.
+    Ctrl-C, and a terminal that hangs up, it leaves to the parent.
     """
     del worker, workers
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for which in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(which, signal.SIG_IGN)
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -165,7 +166,7 @@ def read_all(source: Source) -> Example:
     """
     if isinstance(source, Arrays):
         return {"image": source.images, "label": source.labels}
-    key = hashlib.sha256(f"{source.fingerprint()} {source.shape}".encode()).hexdigest()
+    key = hashlib.sha256(f"{cache_key(source)} {source.shape}".encode()).hexdigest()
     if (found := decoded.recall(key)) is not None:
         return found
     began = time.perf_counter()

@@ -25,12 +25,14 @@ class Listing(NamedTuple):
       stamps: numbers that change when a file is written, for each: of a directory's files the times
         of modification and of the change of their entry in ns, and the inode; of an archive's
         members the same times of the archive, and the checksum.
+      folders: the directories, as such paths.
       left_out: why entries are not in the list, and how many for each reason.
     """
 
     names: list[str]
     sizes: Int64[np.ndarray, "n"]
     stamps: Int64[np.ndarray, "n 3"]
+    folders: list[str]
     left_out: Counter
 
 
@@ -38,7 +40,7 @@ class Directory:
     """The files below a directory; links to files and to directories are followed.
 
     Hidden files and those of macOS's "__MACOSX" are left out, and so is a link to a directory that
-    it lies in.
+    is read already, such as the one it lies in.
 
     Args:
       path: the directory.
@@ -55,17 +57,29 @@ class Directory:
         """
         rows: list[tuple[str, int, int, int, int]] = []
         left_out: Counter = Counter()
-        root = os.stat(self.path)
-        waiting = [(os.fspath(self.path), "", ((root.st_dev, root.st_ino),))]
-        while waiting:
-            path, prefix, above = waiting.pop()
+        folders: list[str] = []
+        seen: set[tuple[int, int]] = set()
+        waiting = [(os.fspath(self.path), "")]
+        links: list[tuple[str, str]] = []  # followed when all that is there itself is listed
+        while waiting or links:
+            if not waiting:
+                links.sort(reverse=True)
+            path, prefix = waiting.pop() if waiting else links.pop()
             try:
+                found = os.stat(path)
+                key = (found.st_dev, found.st_ino)
+                if key in seen:
+                    left_out["links to folders that are read already"] += 1
+                    continue
+                seen.add(key)
                 entries = list(os.scandir(path))
             except OSError as error:
                 raise UsageError(
                     f"config.dataset.name: {path} cannot be read ({error.strerror}); make it "
                     "readable, or move it elsewhere"
                 ) from error
+            if prefix:
+                folders.append(prefix.rstrip("/"))
             for entry in entries:
                 name = prefix + entry.name
                 if _hidden(entry.name):
@@ -77,17 +91,14 @@ class Directory:
                     left_out["links to nothing or to themselves"] += 1
                     continue
                 if stat.S_ISDIR(found.st_mode):
-                    key = (found.st_dev, found.st_ino)
-                    if key in above:
-                        left_out["links to a directory that they lie in"] += 1
-                    else:
-                        waiting.append((entry.path, f"{name}/", (*above, key)))
+                    place = links if entry.is_symlink() else waiting
+                    place.append((entry.path, f"{name}/"))
                 elif stat.S_ISREG(found.st_mode):
                     times = found.st_mtime_ns, found.st_ctime_ns
                     rows.append((name, found.st_size, *times, found.st_ino % 2**63))
                 else:
-                    left_out["neither files nor directories"] += 1
-        return _listing(rows, left_out)
+                    left_out["neither files nor folders"] += 1
+        return _listing(rows, folders, left_out)
 
     def open(self, name: str) -> tuple[io.BufferedIOBase, int]:
         """Return a file, open for reading, and its size in bytes."""
@@ -127,7 +138,10 @@ class Archive:
                 left_out["hidden"] += 1
             else:
                 rows.append((name, item.file_size, *times, item.CRC))
-        return _listing(rows, left_out)
+        folders = [
+            item.filename.rstrip("/") for item in self._archive().infolist() if item.is_dir()
+        ]
+        return _listing(rows, folders, left_out)
 
     def open(self, name: str) -> tuple[io.BufferedIOBase, int]:
         """Return a member, open for reading, and its size in bytes once it is unpacked."""
@@ -184,10 +198,13 @@ def open_files(path: pathlib.Path) -> Directory | Archive:
     return Archive(path)
 
 
-def _listing(rows: list[tuple[str, int, int, int, int]], left_out: Counter) -> Listing:
+def _listing(
+    rows: list[tuple[str, int, int, int, int]], folders: list[str], left_out: Counter
+) -> Listing:
     rows.sort(key=lambda row: row[0])
     numbers = np.array([row[1:] for row in rows], np.int64).reshape(-1, 4)
-    return Listing([row[0] for row in rows], numbers[:, 0], numbers[:, 1:], left_out)
+    names = [row[0] for row in rows]
+    return Listing(names, numbers[:, 0], numbers[:, 1:], folders, left_out)
 
 
 def _hidden(name: str) -> bool:

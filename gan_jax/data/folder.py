@@ -43,6 +43,7 @@ class Folder:
       path: as given, with "~" replaced.
       names: the images, as paths relative to the folder.
       labels: the class of each.
+      damaged: as given.
       layout: how the folder is read, and what is left out.
 
     Raises:
@@ -69,11 +70,9 @@ class Folder:
             )
         self.shape = (image_size, image_size, channels or 3)
         self._files = open_files(self.path)
-        self._damaged, self._max_megapixels, self._exact = damaged, max_megapixels, exact
+        self.damaged, self._max_megapixels, self._exact = damaged, max_megapixels, exact
         listing = self._files.list()
-        labels_file = layout.labels_file_of(listing.names)
-        text = None if labels_file is None else (labels_file, self.encoded(labels_file))
-        self.layout = layout.arrange(listing.names, split, labels, text)
+        self.layout = layout.arrange(listing, split, labels, self.encoded)
         self.layout.left_out.update(listing.left_out)
         self.names, self.labels = self.layout.names, self.layout.labels
         if not self.names:
@@ -100,9 +99,9 @@ class Folder:
             try:
                 image = self.decode(place)
             except DamagedImage as error:
-                if not self._damaged:
+                if not self.damaged:
                     raise
-                if self._damaged == "refuse":
+                if self.damaged == "refuse":
                     raise images.with_remedy(error) from error
                 place, image = self._next(place, error)
             pixels.append(image)
@@ -133,9 +132,11 @@ class Folder:
           UsageError: if it is too large.
         """
         title, channels = self.title(index), self.shape[-1]
-        image = images.load(self.encoded(self.names[index]), title, self._max_megapixels)
-        white = self._contents.white()
-        return images.describe(image), images.convert(image, title, self.shape[0], channels, white)
+        data, white = self.encoded(self.names[index]), self._contents.white()
+        with images.one_at_a_time(data):
+            image = images.load(data, title, self._max_megapixels)
+            stored = images.describe(image)
+            return stored, images.convert(image, title, self.shape[0], channels, white)
 
     def title(self, index: int) -> str:
         """Return what to call an image."""
@@ -179,17 +180,22 @@ class Folder:
     def warnings(self) -> list[str]:
         """Return what the folder's owner may not have meant, one sentence each."""
         said = list(self.layout.warnings)
-        highest = self._contents.dark_color()
-        if highest:
-            said.append(
-                f"the 16-bit color images reach {highest:.0f} of 65535 and so come out dark; "
-                "convert them to 8 bits a channel first"
-            )
         white = self._contents.white()
+        fixed, real = self._contents.range("fixed"), self._contents.range("real")
+        if fixed is not None and fixed[1] < 2**14:
+            said.append(
+                f"the 16-bit images in color or PGM reach {fixed[1]:.0f} of 65535 and so come out "
+                "dark; convert them to 8 bits a channel first"
+            )
         if white.integer < 65535:
             said.append(
                 f"the images of 16 bits use {int(white.integer + 1).bit_length() - 1} of them, so "
                 f"{white.integer:.0f} is read as white"
+            )
+        if real is not None and (white.real != 1 or real[0] < 0 or real[1] < 0.1):
+            said.append(
+                f"the floating-point images hold values from {real[0]:.3g} to {real[1]:.3g}; 0 is "
+                f"read as black and {white.real:g} as white"
             )
         return said
 
@@ -200,7 +206,7 @@ class Folder:
 
     @functools.cached_property
     def _contents(self) -> Contents:
-        return contents.read(self._files, self._listing, images.max_bytes(self._max_megapixels))
+        return contents.read(self._files, self._listing)
 
     def _next(self, index: int, error: DamagedImage) -> tuple[int, np.ndarray]:
         """Return the first image after one that is damaged, and its index."""
@@ -217,7 +223,7 @@ class Folder:
 
 
 def _held(listing: Listing, found: layout.Layout) -> str:
-    if not listing.names:
+    if not found.left_out:
         return "no files"
     kinds = ", ".join(f"{count} {reason}" for reason, count in Counter(found.left_out).items())
     return f"{len(listing.names)} files, none of them an image that is read ({kinds})"

@@ -20,7 +20,12 @@ _MOST_NAMED = 3
 
 def record(source: Source) -> dict[str, Any]:
     """Return what manifest.json says of the data, as JSON values."""
-    return {"version": _VERSION, "examples": len(source), "sha256": source.fingerprint()}
+    return {
+        "version": _VERSION,
+        "examples": len(source),
+        "sha256": source.fingerprint(),
+        "classes": list(source.classes),
+    }
 
 
 def check(source: Source, recorded: dict[str, Any], directory: pathlib.Path) -> None:
@@ -82,6 +87,12 @@ def _check_version_1(source: Source, recorded: dict[str, Any], directory: pathli
 
 def _changes(source: Source, recorded: dict[str, Any], directory: pathlib.Path) -> str:
     """Say what is different."""
+    classes = recorded.get("classes", [])
+    if recorded.get("sha256") == source.fingerprint() and isinstance(classes, list):
+        renamed = [
+            f"{a} is now {b}" for a, b in zip(classes, source.classes, strict=False) if a != b
+        ]
+        return printable(f"classes have other names ({', '.join(renamed[:_MOST_NAMED])})")
     counts = f"{recorded.get('examples')} examples then, {len(source)} now"
     then = _read_files(directory)
     if not isinstance(source, Folder) or len(then) != recorded.get("examples"):

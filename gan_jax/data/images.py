@@ -1,14 +1,17 @@
 """Turns the bytes of an image file into the pixels that a run sees."""
 
+import contextlib
 import io
 import os
+import re
+import threading
 from typing import IO, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import AvifImagePlugin, Image, ImageOps, UnidentifiedImageError
 
-from gan_jax.config import MAX_MEGAPIXELS
+from gan_jax.config import LARGEST_MEGAPIXELS, MAX_MEGAPIXELS
 from gan_jax.errors import UsageError, first_line
 
 # Each format that is read, by the bytes that its files begin with. Pillow knows many more, one of
@@ -19,6 +22,7 @@ _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"GIF87a", "GIF"),
     (b"GIF89a", "GIF"),
     (b"BM", "BMP"),
+    (b"\x28\x00\x00\x00", "DIB"),
     (b"II*\x00", "TIFF"),
     (b"MM\x00*", "TIFF"),
     (b"II+\x00", "TIFF"),
@@ -27,11 +31,11 @@ _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     *((b"P%d" % kind, "PPM") for kind in range(1, 7)),
     (b"Pf", "PPM"),
 )
-FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "JPEG2000", "PPM", "WEBP", "AVIF")
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "DIB", "TIFF", "JPEG2000", "PPM", "WEBP", "AVIF")
 SUFFIXES = (
-    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff",
-    ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".jp2", ".j2k", ".jpx",
-    *[".avif"] * AvifImagePlugin.SUPPORTED,
+    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".dib", ".tif",
+    ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".jp2", ".j2k", ".jpx",
+    ".jpc", ".jpf", ".j2c", *[".avif", ".avifs"] * AvifImagePlugin.SUPPORTED,
 )  # fmt: skip
 # Endings of images that are not read; a folder's are counted, so that their owner hears of them.
 UNREAD_SUFFIXES = (
@@ -43,6 +47,10 @@ UNREAD_SUFFIXES = (
 
 _BYTES_PER_PIXEL = 4  # of a file that is not packed, such as a TIFF of 8-bit RGBA
 _INTEGER_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+_OVERSHOT = 2.0
+_ROWS = 256
+_LARGE_MEGAPIXELS = 16
+_LARGE = threading.RLock()
 _DEPTHS = (8, 10, 12, 14, 16, 24, 31)
 
 
@@ -66,15 +74,17 @@ WHITE = White()
 
 
 class Peak(NamedTuple):
-    """The largest value in an image of more than 8 bits a channel.
+    """The range of the values in an image of more than 8 bits a channel.
 
     Attributes:
-      kind: integer | real | color: 16-bit color, of which Pillow keeps the upper 8 bits.
-      value: the largest one in any pixel.
+      kind: integer | real | fixed: of 16 bits, scaled by Pillow itself, as color and PGM are.
+      low: the smallest finite value in any pixel.
+      high: the largest one.
     """
 
     kind: str
-    value: float
+    low: float
+    high: float
 
 
 def format_of(head: bytes) -> str:
@@ -103,6 +113,19 @@ def max_bytes(max_megapixels: int) -> int:
     return max_megapixels * 10**6 * _BYTES_PER_PIXEL
 
 
+def one_at_a_time(data: bytes) -> contextlib.AbstractContextManager:
+    """Return a context in which no two large images of a process are in memory.
+
+    Args:
+      data: the file; small images do not wait.
+    """
+    try:
+        width, height = Image.open(io.BytesIO(data), formats=FORMATS).size
+    except Exception:  # the error is raised when the image is decoded
+        return contextlib.nullcontext()
+    return _LARGE if width * height > _LARGE_MEGAPIXELS * 1e6 else contextlib.nullcontext()
+
+
 def decode(
     data: bytes,
     name: str,
@@ -129,10 +152,11 @@ def decode(
       DamagedImage: if the file is truncated, damaged or not an image.
       UsageError: if the image is too large, or not exactly of the size and mode.
     """
-    image = load(data, name, max_megapixels)
-    if exact:
-        _check_exact(image, name, size, channels)
-    return convert(image, name, size, channels, white)
+    with one_at_a_time(data):
+        image = load(data, name, max_megapixels)
+        if exact:
+            _check_exact(image, name, size, channels)
+        return convert(image, name, size, channels, white)
 
 
 def convert(
@@ -184,31 +208,45 @@ def load(data: bytes, name: str, max_megapixels: int = MAX_MEGAPIXELS) -> Image.
 
 
 def peak(data: bytes) -> Peak | None:
-    """Return the largest value of an image of more than 8 bits a channel; None for any other.
+    """Return the range of an image of more than 8 bits a channel; None for any other.
 
     An image that cannot be decoded has none: the error is raised when the image is used.
     """
     if not may_be_deep(data[:64]):
         return None
     try:
-        image = load(data, "")
+        with one_at_a_time(data):
+            image = load(data, "", LARGEST_MEGAPIXELS)
+            if image.mode in (*_INTEGER_MODES, "F"):
+                values = np.asarray(image)
+                values = values[np.isfinite(values)] if image.mode == "F" else values
+                if not values.size:
+                    return None
+                kind = "real" if image.mode == "F" else "integer"
+                # Pillow scales a PGM by the white that the file names.
+                kind = "fixed" if image.format == "PPM" and kind == "integer" else kind
+                return Peak(kind, float(values.min()), float(values.max()))
+            if _has_deep_color(image, data):
+                highest = max(high for _, high in np.atleast_2d(image.convert("RGB").getextrema()))
+                return Peak("fixed", 0.0, highest * 256.0 + 255)
     except UsageError:
-        return None
-    if image.mode in _INTEGER_MODES:
-        return Peak("integer", float(np.asarray(image).max()))
-    if image.mode == "F":
-        return Peak("real", float(np.nanmax(np.asarray(image))))
-    if data[24:25] == b"\x10" and image.format == "PNG":
-        highest = max(high for _, high in np.atleast_2d(image.convert("RGB").getextrema()))
-        return Peak("color", highest * 256.0 + 255)
+        pass
     return None
+
+
+def _has_deep_color(image: Image.Image, data: bytes) -> bool:
+    if image.format == "TIFF":
+        return 16 in np.atleast_1d(image.tag_v2.get(258, 8))  # bits per sample
+    return image.format == "PPM" or (image.format == "PNG" and data[24] == 16)
 
 
 def may_be_deep(head: bytes) -> bool:
     """Tell by its first bytes whether a file may have more than 8 bits a channel."""
     kind = format_of(head)
-    # A PGM of more than 8 bits names its own white, to which Pillow scales it.
-    return kind in ("TIFF", "JPEG2000") or head[24:25] == b"\x10" or head.startswith(b"Pf")
+    if kind == "PPM":
+        words = re.sub(rb"#.*", b"", head).split()[:4]
+        return words[0] == b"Pf" or (len(words) == 4 and words[3].isdigit() and int(words[3]) > 255)
+    return kind in ("TIFF", "JPEG2000") or head[24:25] == b"\x10"
 
 
 def white_of(peaks: list[Peak]) -> White:
@@ -219,9 +257,10 @@ def white_of(peaks: list[Peak]) -> White:
     Args:
       peaks: those of the set's images that have one.
     """
-    integer = max((each.value for each in peaks if each.kind == "integer"), default=65535.0)
-    real = max((each.value for each in peaks if each.kind == "real"), default=1.0)
-    return White(_full_scale(integer), 1.0 if real <= 1 else _full_scale(real))
+    integer = max((each.high for each in peaks if each.kind == "integer"), default=65535.0)
+    real = max((each.high for each in peaks if each.kind == "real"), default=1.0)
+    # Filters overshoot: what is a little over 1 still counts from 0 to 1.
+    return White(_full_scale(integer), 1.0 if real <= _OVERSHOT else _full_scale(real))
 
 
 def fit(
@@ -236,7 +275,9 @@ def fit(
       channels: 1 or 3.
       white: the value that becomes 255 where a channel has more than 8 bits.
     """
-    image = _to_eight_bits(ImageOps.exif_transpose(image), white)
+    with contextlib.suppress(Exception):  # EXIF data may be damaged where the pixels are not
+        ImageOps.exif_transpose(image, in_place=True)
+    image = _to_eight_bits(image, white)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -263,7 +304,9 @@ def damaged(name: str, why: str) -> DamagedImage:
 
 def unreadable(name: str, error: Exception) -> DamagedImage:
     """Return the error for a file of which the bytes cannot be read."""
-    return DamagedImage(f"config.dataset.name: {name} cannot be read ({first_line(error)})")
+    # zipfile shows its objects, as "File <ZipInfo ...> is encrypted".
+    why = " ".join(re.sub(r"<[^>]*>", "", first_line(error)).split())
+    return DamagedImage(f"config.dataset.name: {name} cannot be read ({why})")
 
 
 def with_remedy(error: DamagedImage) -> DamagedImage:
@@ -315,11 +358,17 @@ def _full_scale(value: float) -> float:
 def _to_eight_bits(image: Image.Image, white: White) -> Image.Image:
     if image.mode not in (*_INTEGER_MODES, "F"):
         return image
-    values = np.asarray(image).astype(np.float64)
-    if not np.isfinite(values).all():
-        raise ValueError("a pixel is not finite")
-    if image.mode == "F":
-        scaled = np.round(values * (255 / white.real))
-    else:  # of 16 bits these are the upper 8
-        scaled = np.floor(values * (256 / (white.integer + 1)))
-    return Image.fromarray(np.clip(scaled, 0, 255).astype(np.uint8))
+    values = np.asarray(image)
+    if image.format == "PPM":
+        white = white._replace(integer=WHITE.integer)
+    pixels = np.empty(values.shape, np.uint8)
+    for begin in range(0, len(values), _ROWS):  # in parts: large images would take much memory
+        rows = values[begin : begin + _ROWS].astype(np.float64)
+        if not np.isfinite(rows).all():
+            raise ValueError("a pixel is not finite")
+        if image.mode == "F":
+            rows = np.round(rows * (255 / white.real))
+        else:  # of 16 bits these are the upper 8
+            rows = np.floor(rows * (256 / (white.integer + 1)))
+        pixels[begin : begin + _ROWS] = np.clip(rows, 0, 255)
+    return Image.fromarray(pixels)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+import PIL
 from jaxtyping import Int, Int32
 
 from gan_jax.config import Dataset, nearest
@@ -113,6 +114,14 @@ def open_source(dataset: Dataset) -> Source:
     names = (*SOURCES, "tfds:NAME", "folder:PATH")
     hint = data_set_hint(dataset.name) or nearest(dataset.name, names)
     raise UsageError(f"config.dataset.name={dataset.name!r}: takes {' | '.join(names)}{hint}")
+
+
+def cache_key(source: Source) -> str:
+    """Return what decides the pixels of a source's examples in a cache that outlives the process.
+
+    Beside its fingerprint these are whether damaged images are replaced, and what decodes them.
+    """
+    return f"{source.fingerprint()} {getattr(source, 'damaged', '')} {PIL.__version__}"
 
 
 def announce(source: Source, name: str) -> None:

@@ -44,7 +44,7 @@ class Tfds:
         damaged: str = "refuse",
         max_megapixels: int = MAX_MEGAPIXELS,
     ):
-        self._damaged, self._max_megapixels = damaged, max_megapixels
+        self.damaged, self._max_megapixels = damaged, max_megapixels
         self.name, self.split, self.data_dir = name, split, data_dir
         self.image_key, self.label_key, self.classes = _keys(self._builder)
         self.num_classes = len(self.classes)
@@ -73,7 +73,7 @@ class Tfds:
             try:
                 pixels[row], labels[row] = self._decode(int(index), record)
             except DamagedImage as error:
-                if self._damaged != "replace":
+                if self.damaged != "replace":
                     raise images.with_remedy(error) from error
                 pixels[row], labels[row] = self._after(int(index), error)
         return {"image": pixels, "label": labels}
@@ -137,7 +137,7 @@ class Tfds:
             sizes=listing.sizes[kept],
             stamps=listing.stamps[kept],
         )
-        return contents.read(directory, some, _WHOLE).hashes
+        return contents.read(directory, some).hashes
 
     @functools.cached_property
     def _builder(self):
@@ -166,7 +166,6 @@ class Tfds:
 
 
 _LOGGER = logging.getLogger(__name__)
-_WHOLE = 2**63  # bytes of a file that are hashed: all of them
 _HANDLES = ("_builder", "_records")
 
 

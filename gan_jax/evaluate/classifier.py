@@ -31,7 +31,7 @@ from scipy import special
 
 from gan_jax import prng, startup
 from gan_jax.config import Optimizer
-from gan_jax.data.sources import Source
+from gan_jax.data.sources import Source, cache_key
 from gan_jax.data.stacked import SIDE, StackedMnist
 from gan_jax.errors import UsageError, first_line
 from gan_jax.models.layers import Conv, max_pool
@@ -134,7 +134,7 @@ def trained(source: Source, kept: pathlib.Path | None = None) -> Trained:
         comes before that of the user's cache directory, whose is copied there if it is missing.
     """
     data = source.digits if isinstance(source, StackedMnist) else source
-    decides = (_RECIPE, data.fingerprint(), data.shape, data.classes, data.num_classes)
+    decides = (_RECIPE, cache_key(data), data.shape, data.classes, data.num_classes)
     key = hashlib.sha256(repr(decides).encode()).hexdigest()[:16]
     cache = startup.cache_directory()
     own = cache and cache / "classifiers" / f"{key}.npz"

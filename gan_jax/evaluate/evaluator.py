@@ -17,7 +17,7 @@ import numpy as np
 from gan_jax import startup
 from gan_jax.config import Config
 from gan_jax.data import toys
-from gan_jax.data.sources import Source
+from gan_jax.data.sources import Source, cache_key
 from gan_jax.errors import UsageError, first_line
 from gan_jax.evaluate import rows, subjects, summary
 from gan_jax.evaluate.features import Extractor, open_extractor
@@ -190,7 +190,7 @@ class Evaluator:
         """Of the data, kept in the user's cache directory from one run to the next."""
         source, cache, settings = self._source, startup.cache_directory(), self._config.eval
         decides = (
-            summary.RECIPE, source.fingerprint(), source.shape, source.classes, source.num_classes,
+            summary.RECIPE, cache_key(source), source.shape, source.classes, source.num_classes,
             self.extractor.name, settings.resize, settings.kept, self._config.conditional,
         )  # fmt: skip
         name = hashlib.sha256(repr(decides).encode()).hexdigest()[:16]

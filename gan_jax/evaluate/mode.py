@@ -10,8 +10,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from gan_jax import checkpoint, parallel, prng, workdir
+from gan_jax import checkpoint, parallel, prng, provenance, workdir
 from gan_jax.config import Config
+from gan_jax.data import identity
 from gan_jax.data.class_names import label_of
 from gan_jax.data.folder import Folder
 from gan_jax.data.sources import Example, Source, announce, open_source
@@ -45,6 +46,7 @@ def evaluate(
     directory = pathlib.Path(os.path.expanduser(path))
     config = _config(config, directory, bool(images))
     source = open_source(config.dataset)
+    identity.check(source, provenance.read(directory).get("data", {}), directory)
     announce(source, config.dataset.name)
     evaluator = Evaluator(config, source)
     if images:

@@ -197,3 +197,51 @@ def test_the_contents_of_a_prepared_set_are_its_identity(real_data, tmp_path):
     data[len(data) // 2] ^= 1
     shard.write_bytes(data)
     assert of() != first
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([[-1.0, 1.0]], "hold values from -1 to 1; 0 is read as black and 1 as white"),
+        ([[0.0, 0.01]], "hold values from 0 to 0.01;"),
+        ([[0.0, 200.0]], "hold values from 0 to 200; 0 is read as black and 255 as white"),
+    ],
+)
+def test_floating_point_images_of_another_range_are_warned_of(tmp_path, values, said):
+    Image.fromarray(np.float32(values)).save(tmp_path / "x.tif")
+    assert said in opened(tmp_path).warnings()[0]
+
+
+@pytest.mark.parametrize("ending", ["ppm", "pgm"])
+def test_dark_images_of_16_bits_that_pillow_scales_are_warned_of(tmp_path, ending):
+    kind, channels = {"ppm": (b"P6", 3), "pgm": (b"P5", 1)}[ending]
+    pixels = np.full(channels, 4095, ">u2").tobytes()
+    (tmp_path / f"x.{ending}").write_bytes(kind + b" 1 1 65535\n" + pixels)
+    assert "of 65535 and so come out dark" in opened(tmp_path).warnings()[0]
+
+
+def test_files_of_a_moment_ago_are_read_again_without_a_word(tmp_path, caplog):
+    write(tmp_path, 0, 60)
+    first = opened(tmp_path).fingerprint()
+    assert opened(tmp_path).fingerprint() == first
+    assert not caplog.records
+
+
+def test_a_large_file_is_hashed_whole_whatever_the_limit(tmp_path):
+    data = bytes(4 * 10**6)
+    (tmp_path / "0.png").write_bytes(data + b"0")
+    (tmp_path / "1.png").write_bytes(data + b"1")
+    hashes = opened(tmp_path, max_megapixels=1).hashes()
+    assert hashes == opened(tmp_path).hashes()
+    assert len(set(hashes.values())) == 2
+
+
+def test_other_names_of_classes_are_refused(tmp_path):
+    for kind in ("cat", "dog"):
+        (tmp_path / "a").mkdir(exist_ok=True)
+        write(tmp_path / "a" / kind, 0, 60, names=range(2))
+    run = tmp_path / "run"
+    recorded = run_of(opened(tmp_path / "a"), run)
+    (tmp_path / "a" / "cat").rename(tmp_path / "a" / "chat")
+    with pytest.raises(UsageError, match=r"classes have other names \(cat is now chat\)"):
+        identity.check(opened(tmp_path / "a"), recorded, run)

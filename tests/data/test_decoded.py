@@ -64,7 +64,7 @@ def test_a_second_start_decodes_nothing(tmp_path, monkeypatch):
         feed.read_all(Folder(str(tmp_path), 8, 1))
 
 
-def test_all_damaged_images_are_named_at_once_and_can_be_replaced(tmp_path):
+def test_all_damaged_images_are_named_at_once_and_can_be_replaced(tmp_path, monkeypatch):
     for i in range(6):
         Image.new("L", (4, 4), 40 * i).save(tmp_path / f"{i}.png")
     for i in (1, 2, 5):
@@ -75,6 +75,7 @@ def test_all_damaged_images_are_named_at_once_and_can_be_replaced(tmp_path):
     assert "1.png: truncated or damaged image" in said
     assert "--config.dataset.damaged=replace" in said
     assert "so are 2 more of 6 images: --mode=check lists them" in said
+    monkeypatch.setattr(feed, "_WORTH_KEEPING_SECONDS", 0.0)
     replaced = feed.read_all(Folder(str(tmp_path), 4, 1, damaged="replace"))
     assert replaced["image"][:, 0, 0, 0].tolist() == [0, 120, 120, 120, 160, 0]
     with pytest.raises(UsageError, match=r"1\.png"):  # what was replaced is not kept for this

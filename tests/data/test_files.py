@@ -20,6 +20,7 @@ def save(folder, name, value=0, size=(4, 4)):
 def test_links_are_followed_and_loops_are_left_out(tmp_path):
     save(tmp_path / "elsewhere", "cat/1.png", 10)
     save(tmp_path / "pets", "dog/2.png", 20)
+    (tmp_path / "elsewhere" / "cat" / "dogs").symlink_to(tmp_path / "pets" / "dog")
     (tmp_path / "pets" / "cat").symlink_to(tmp_path / "elsewhere" / "cat")
     (tmp_path / "pets" / "dog" / "all").symlink_to(tmp_path / "pets")
     (tmp_path / "pets" / "dog" / "3.png").symlink_to(tmp_path / "nowhere.png")
@@ -29,7 +30,7 @@ def test_links_are_followed_and_loops_are_left_out(tmp_path):
     assert folder.classes == ("cat", "dog")
     assert folder.read(np.arange(2))["image"][:, 0, 0, 0].tolist() == [10, 20]
     assert folder.layout.left_out == {
-        "links to a directory that they lie in": 1,
+        "links to folders that are read already": 2,
         "links to nothing or to themselves": 2,
     }
 
@@ -40,7 +41,7 @@ def test_what_is_not_a_file_is_not_opened(tmp_path):
     os.mkfifo(tmp_path / "2.png")
     folder = Folder(str(tmp_path), 4, 1)
     assert folder.names == ["1.png"]
-    assert folder.layout.left_out == {"neither files nor directories": 1}
+    assert folder.layout.left_out == {"neither files nor folders": 1}
 
 
 def test_of_members_of_one_name_the_last_is_read_and_the_others_are_counted(tmp_path):

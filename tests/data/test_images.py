@@ -122,8 +122,8 @@ def test_other_formats_are_refused_whatever_their_name(format_name, tmp_path, mo
 def test_gray_of_more_than_8_bits_is_scaled_by_the_bits_it_uses(bits, white, format_name):
     values = np.array([[0, white // 2, white]], np.uint16)
     data = encoded(Image.fromarray(values), format_name)
-    assert images.peak(data) == Peak("integer", white)
-    found = images.white_of([images.peak(data), Peak("integer", 1.0)])
+    assert images.peak(data) == Peak("integer", 0, white)
+    found = images.white_of([images.peak(data), Peak("integer", 0.0, 1.0)])
     assert found == White(integer=white)
     assert decode(data, "x", 0, 1, white=found)[0, :, 0].tolist() == [0, 127, 255]
 
@@ -135,8 +135,24 @@ def test_floating_point_is_read_from_0_to_1_or_by_the_bits_it_uses():
     found = images.white_of([images.peak(data)])
     assert decode(data, "x", 0, 1, white=found)[0, :, 0].tolist() == [0, 51, 255]
     data = encoded(Image.fromarray(np.float32([[np.nan, 0.5]])), "TIFF")
+    assert images.peak(data) == Peak("real", 0.5, 0.5)
     with pytest.raises(UsageError, match="a pixel is not finite"):
         decode(data, "x", 0, 1)
+    data = encoded(Image.fromarray(np.float32([[0, 0.5, 1.02]])), "TIFF")  # a filter overshot
+    assert images.white_of([images.peak(data)]).real == 1
+    assert decode(data, "x", 0, 1)[0, :, 0].tolist() == [0, 128, 255]
+
+
+def test_a_pgm_names_its_own_white():
+    data = b"P5 2 1 4095\n" + np.array([4095, 2048], ">u2").tobytes()
+    assert images.peak(data).kind == "fixed"
+    twelve = White(integer=4095.0)
+    assert decode(data, "x", 0, 1, white=twelve)[0, :, 0].tolist() == [255, 128]
+
+
+def test_damaged_exif_data_do_no_harm():
+    data = encoded(gradient(), "PNG", exif=b"Exif\0\0not a TIFF file")
+    assert decode(data, "x", 0, 3).shape == (8, 12, 3)
 
 
 def test_images_of_8_bits_have_no_peak():

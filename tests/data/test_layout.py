@@ -1,16 +1,26 @@
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
 
-from gan_jax.data.layout import arrange, labels_file_of, sort_names
+from gan_jax.data.files import Listing
+from gan_jax.data.layout import arrange, sort_names
 from gan_jax.errors import UsageError
 
 
-def of(files, split="train", labels="auto", labels_file=None):
-    path = labels_file_of([*files, "dataset.json"])
-    given = None if labels_file is None else (path, json.dumps(labels_file).encode())
-    return arrange(sorted(files), split, labels, given)
+def of(files, split="train", labels="auto", folders=(), **contents):
+    """The layout of some files; `contents` are those of labels files, by their folder."""
+    texts = {
+        f"{folder.removeprefix('root').strip('/')}/dataset.json".lstrip("/"): text
+        if isinstance(text, bytes)
+        else json.dumps({"labels": text}).encode()
+        for folder, text in contents.items()
+    }
+    names = sorted([*files, *texts])
+    sizes, stamps = np.zeros(len(names), np.int64), np.zeros((len(names), 3), np.int64)
+    listing = Listing(names, sizes, stamps, list(folders), Counter())
+    return arrange(listing, split, labels, texts.get)
 
 
 def pets(count=10, prefix=""):
@@ -87,23 +97,69 @@ def test_a_split_that_the_folder_has_not_is_refused():
         of(pets(), "test")
     with pytest.raises(UsageError, match="the folder has test/, val/"):
         of(["val/1.png", "val/2.png", "test/1.png"])
-    assert of(["car/1.png", "train/1.png", "bus/1.png"]).classes == ("bus", "car", "train")
+    found = of(["car/1.png", "train/1.png", "bus/1.png"])
+    assert found.classes == ("bus", "car", "train")
+    assert "train/ are taken for classes" in found.warnings[0]
+
+
+def test_one_split_alone_is_taken_with_a_warning():
+    assert not of(pets(prefix="train/")).warnings
+    assert "there is val/ alone, and it is taken" in of(pets(prefix="val/")).warnings[0]
+    assert not of(pets(prefix="val/"), "validation").warnings
+    with pytest.raises(UsageError, match="the folder has train/ alone"):
+        of(pets(prefix="train/"), "val")
+
+
+def test_splits_with_inner_folders_keep_their_classes():
+    files = [f"{split}/images/{kind}/1.png" for split in ("train", "test") for kind in "ab"]
+    for split, count in (("train", 2), ("all", 4)):
+        found = of(files, split)
+        assert (found.classes, len(found.names)) == (("a", "b"), count)
+    assert of(files, labels="folders").classes == ("test", "train")
+    assert of(files, "test", labels="folders").classes == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("folders", "said"),
+    [
+        (["trainA", "trainB"], "trainA/, trainB/ are taken for classes"),
+        (["images", "masks"], "images/, masks/ are taken for classes"),
+        (["Cat", "cat"], "the classes Cat and cat are spelled alike"),
+        (["caf\u00e9", "cafe\u0301"], "are spelled alike"),
+    ],
+)
+def test_folders_that_may_not_be_classes_are_warned_of(folders, said):
+    found = of([f"{folder}/{i}.png" for folder in folders for i in range(3)])
+    assert len(found.classes) == 2
+    assert said in found.warnings[0]
+
+
+def test_folders_of_classes_without_images_are_named():
+    found = of(pets(), folders=["cat", "dog", "owl", "cat/inner"])
+    assert found.warnings == ["no image is in the folders owl/"]
 
 
 def test_labels_of_stylegan_are_the_classes():
-    files = [f"00000/img0000000{i}.png" for i in range(4)]
-    labels = [[name, label] for name, label in zip(files, (10, 9, 10, 2), strict=True)]
-    for prefix in ("", "set/"):
-        names = [prefix + name for name in files]
-        path = f"{prefix}dataset.json"
-        assert labels_file_of([*names, path]) == path
-        given = path, json.dumps({"labels": labels}).encode()
-        found = arrange(sorted([*names, path]), "train", "auto", given)
+    inside = [f"00000/img0000000{i}.png" for i in range(4)]
+    labels = [[name, label] for name, label in zip(inside, (10, 9, 10, 2), strict=True)]
+    for place, prefix in (("root", ""), ("set", "set/"), ("train", "train/")):
+        files = [prefix + name for name in inside]
+        others = ["val/00000/img00000000.png"] if place == "train" else []
+        found = of([*files, *others], **{place: labels})
         assert found.classes == ("2", "9", "10")
         assert found.labels.tolist() == [2, 1, 2, 0]
-        assert not found.left_out
-    assert of(files, labels_file={"labels": None}).classes == ()
-    assert of(files, labels="none", labels_file={"labels": labels}).classes == ()
+        assert not found.left_out.total() - len(others)
+        assert not found.warnings
+    assert of(inside, root=None).classes == ()
+    assert of(inside, labels="none", root=labels).classes == ()
+
+
+def test_labels_of_files_that_are_gone_are_warned_of():
+    found = of(["a.png", "b.png"], root=[["a.png", 0], ["b.png", 1], ["c.png", 1]])
+    assert found.classes == ("0", "1")
+    assert found.warnings == [
+        "dataset.json names 1 files that are not among the images, such as c.png"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -115,18 +171,19 @@ def test_labels_of_stylegan_are_the_classes():
         ([["a/1.png", 0.5], ["b/1.png", 1.5]], "the label of a/1.png is 0.5"),
         (3, "is not a list of [file, class] pairs"),
         (["a/1.png"], "is not a list of [file, class] pairs"),
+        ([["a/1.png", 0], ["a/1.png", 1]], "a/1.png has the labels 0 and 1"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(labels, said):
     with pytest.raises(UsageError) as refusal:
-        of(["a/1.png", "b/1.png"], labels_file={"labels": labels})
+        of(["a/1.png", "b/1.png"], root=labels)
     assert said in str(refusal.value)
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"3", b'{"images": []}', b"\xff", b"[" * 100_000])
 def test_another_dataset_json_is_passed_over_with_a_warning(text):
-    found = arrange(["a/1.png", "b/1.png"], "train", "auto", ("dataset.json", text))
-    assert found.classes == ()
+    found = of(["a/1.png", "b/1.png"], root=text)
+    assert found.classes == ("a", "b")
     assert "dataset.json is not one of StyleGAN's" in found.warnings[0]
 
 
