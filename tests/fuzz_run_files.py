@@ -236,7 +236,8 @@ def _damage_picture(run: pathlib.Path, random: random.Random) -> str:
 def _damage_checkpoint(run: pathlib.Path, random: random.Random) -> str:
     newest = [max((run / name).glob("0*")) for name in ("checkpoints", "best")]
     files = [path for folder in newest for path in folder.rglob("*") if path.is_file()]
-    return _damage(run, random, sorted(files))
+    # Orbax gives them random names.
+    return _damage(run, random, sorted(files, key=lambda path: (path.stat().st_size, path)))
 
 
 def _damage(run: pathlib.Path, random: random.Random, files: list[pathlib.Path]) -> str:
