@@ -327,6 +327,8 @@ def _check_same(config: Config, source: Source) -> None:
         return
     settings = as_dict(config)
     del settings["dataset"]["data_dir"]  # each machine may have the data where it likes
+    if isinstance(source, Folder):
+        del settings["dataset"]["name"]
     alike = {
         "--config": json.dumps(settings),
         "the data": f"{source.fingerprint()} {source.shape}",

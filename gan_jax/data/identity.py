@@ -39,7 +39,13 @@ def check(source: Source, recorded: dict[str, Any], directory: pathlib.Path) -> 
     Raises:
       UsageError: if they are others; it says what has changed.
     """
-    if not recorded or recorded == record(source):
+    if not recorded:
+        _LOGGER.warning(
+            "%s: manifest.json does not say what data the run began with; whether they have "
+            "changed is not known", directory,
+        )  # fmt: skip
+        return
+    if recorded == record(source):
         return
     if recorded.get("version") != _VERSION:
         _check_version_1(source, recorded, directory)

@@ -46,7 +46,8 @@ def evaluate(
     directory = pathlib.Path(os.path.expanduser(path))
     config = _config(config, directory, bool(images))
     source = open_source(config.dataset)
-    identity.check(source, provenance.read(directory).get("data", {}), directory)
+    if manifest := provenance.read(directory):
+        identity.check(source, manifest.get("data", {}), directory)
     announce(source, config.dataset.name)
     evaluator = Evaluator(config, source)
     if images:
