@@ -289,10 +289,13 @@ def value(name: str, names: Iterable[str]) -> str:
         if _is_one_of(name, f"{one} {_VALUES.get(one, '')}"):
             return one
     longer = [one for one in names if len(word) > 2 and _plain(one).startswith(word)]
+    if len(longer) == 1:
+        return longer[0]
+    one_slip = (len(word) - 1) / len(word) if len(word) > 2 else 1.0
+    if near := _nearest(name, names, min(one_slip, _CLOSE), first=False):
+        return near
     shorter = [one for one in names if len(one) > 2 and word.startswith(_plain(one))]
-    if shorter:
-        return max(shorter, key=len)
-    return longer[0] if len(longer) == 1 else _nearest(name, names)
+    return max(shorter, key=len, default="")
 
 
 def settings(name: str, known: Collection[str]) -> list[str]:
@@ -509,10 +512,18 @@ def _misspelled(name: str, known: Collection[str]) -> list[str]:
     return _named(near, known) if near else []
 
 
-def _nearest(name: str, names: Iterable[str], cutoff: float = _CLOSE) -> str:
-    """Return the name that another one is a slip of, or ""; first letters and digits are meant."""
+def _nearest(name: str, names: Iterable[str], cutoff: float = _CLOSE, *, first: bool = True) -> str:
+    """Return the name that another one is a slip of, or ""; digits, and first letters, are meant.
+
+    Args:
+      name: the slip.
+      names: all that there are.
+      cutoff: of difflib's ratio.
+      first: whether the first letter must be the same, as of "n_steps" and "d_steps" it is not.
+    """
     word, plain = _plain(name), {_plain(one): one for one in names}
     for near in difflib.get_close_matches(word, plain, n=3, cutoff=cutoff):
-        if near[0] == word[0] and re.findall(r"\d", near) == re.findall(r"\d", word):
+        same = re.findall(r"\d", near) == re.findall(r"\d", word)
+        if same and (near[0] == word[0] or not first):
             return plain[near]
     return ""

@@ -385,8 +385,8 @@ def test_a_directory_without_a_run_is_refused(verify, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        (("--from=-1",), "flag --from=-1: "),
-        (("--tolerance=-1",), "flag --tolerance=-1: "),
+        (("--from=-1",), "--from='-1': takes whole numbers of at least 0"),
+        (("--tolerance=-1",), "--tolerance='-1': takes numbers of at least 0"),
         (("--tolerance=nan",), "--tolerance=nan: takes a number from 0 to below 1"),
         (("--config=experiments/digits_dcgan.py",), "holds a run of another config"),
         (("--config.seed=3",), "config.seed"),
