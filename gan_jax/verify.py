@@ -102,9 +102,9 @@ def verify(config: Config, directory: pathlib.Path, start: int, tolerance: float
         for line in _how_it_was_made(directory, program, start, max(record.steps())):
             if speaks:
                 print(printable(line), flush=True)
+        state = _first(program, kept, digests, start)
         if speaks:
             announce(program.source, config.dataset.name)
-        state = _first(program, kept, digests, start)
         comparison = Comparison(record, program.template(), start, tolerance, progress)
         _make_again(program, state, comparison, progress, signals)
         said = comparison.passed(missing)

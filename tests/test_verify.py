@@ -218,6 +218,12 @@ def test_a_run_under_anothers_config(verify, trained, other, apart, tmp_path):
     folder = shutil.copytree(other, tmp_path / "run")
     shutil.copy(trained / "config.json", folder)
     code, said, ended = verify(folder)
+    assert code == 2
+    assert "config.json" in said
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["config_sha256"]  # as of older versions
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    code, said, ended = verify(folder)
     then, now = (json_lines(run / "metrics.jsonl")[0] for run in (other, trained))
     assert code == 4
     assert said.startswith("differs at step 5: ")
@@ -321,7 +327,7 @@ def test_a_damaged_checkpoint_does_not_pass(verify, run):
     assert "; all else is identical through step 40: " in said
     assert said.endswith(", 2 checkpoints (to step 40), from the seed")
     said = [line for line in ended.stderr.splitlines() if not line.startswith("step ")]
-    assert [line.split(" ")[0] for line in said] == ["makes", "warning:", "error:"]
+    assert [line.split(" ")[0] for line in said] == ["digits:", "makes", "warning:", "error:"]
     damage(run, 30, lambda whole: whole[::-1])
     code, said, ended = verify(run, "--from=30")
     assert code == 2
@@ -352,7 +358,8 @@ def test_other_data_are_refused(launch, verify, tmp_path):
     Image.new("L", (8, 8), 200).save(photos / "00.png")
     code, said, ended = verify(folder)
     assert code == 2
-    assert said.startswith("config.dataset.name: the data are not those of the run in ")
+    assert said.startswith("config.dataset.name: the data are not those that the run in ")
+    assert "1 file changed (00.png)" in said
     assert "makes steps" not in ended.stderr
 
 
@@ -402,8 +409,8 @@ def test_bad_requests_end_with_one_line(verify, run, flags, says):
 def test_sigterm_ends_it_with_75(launch, run):
     before = snapshot(run)
     process = launch.start("--mode=verify", f"--workdir={run}")
-    line = process.stderr.readline()
-    assert "makes steps 1 to 40 again" in line
+    assert process.stderr.readline().startswith("digits: 1,797 images")
+    assert "makes steps 1 to 40 again" in process.stderr.readline()
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 75, err
