@@ -6,15 +6,16 @@ r"""DCGAN on images of your own: any folder or zip, 32, 64 or 128 pixels a side,
     --workdir=runs/mine
 """
 
-from gan_jax.config import DCGAN, Config, Dataset, Ema, Eval, Latent, Optimizer
+from gan_jax.config import DCGAN, Config, Dataset, Ema, Eval, Latent, Optimizer, Penalty
 
 VARIANTS = ("usual", "conditional")
 IMAGES = 400_000  # real ones that D is shown: the budget
 
 
 def get_config(variant: str = "usual") -> Config:
-    def network() -> DCGAN:
-        return DCGAN(width=32, base=4, optimizer=Optimizer(learning_rate=5e-4, b1=0.5))
+    def network(batch_norm: bool) -> DCGAN:
+        optimizer = Optimizer(learning_rate=5e-4, b1=0.5)
+        return DCGAN(width=32, base=4, batch_norm=batch_norm, optimizer=optimizer)
 
     batch_size = 64
     return Config(
@@ -22,10 +23,11 @@ def get_config(variant: str = "usual") -> Config:
         batch_size=batch_size,
         conditional=variant == "conditional",
         augment="auto",
+        penalty=Penalty(name="r1", weight=0.1, every=4),
         dataset=Dataset(name="folder:images", image_size=32),
         latent=Latent(dim=64),
-        generator=network(),
-        discriminator=network(),
+        generator=network(batch_norm=True),
+        discriminator=network(batch_norm=False),
         ema=Ema(decay=0.999),
         sample_every=250,
         eval_every=1250,

@@ -4,8 +4,10 @@ At base 4, width 64 and 64x64 RGB the networks are those of PyTorch's example, 3
 2,765,568 parameters; with kernels of 5x5 and biases those of DCGAN-tensorflow, 5,135,363 and
 4,316,545. Strides are 2; weights start at N(0, .02), BatchNorm scales at N(1, .02).
 
-With classes, G takes an embedding of the class beside z, and D's logit gains the projection of its
-features on another (Miyato and Koyama 2018, eq. 3).
+With classes, G's BatchNorms are conditional (without them G takes an embedding of the class beside
+z), and D's logit gains a projection of its features (Miyato and Koyama 2018). An embedding beside z
+would give the BatchNorms a variance that owes z nothing: such a G forgets z, and makes one image of
+each class.
 """
 
 import jax
@@ -15,7 +17,15 @@ from flax.typing import Dtype
 from jaxtyping import Array, Float, Int
 
 from gan_jax.errors import UsageError
-from gan_jax.models.layers import Conv, ConvTranspose, Images, batch_norm, squash, with_class
+from gan_jax.models.layers import (
+    ConditionalBatchNorm,
+    Conv,
+    ConvTranspose,
+    Images,
+    batch_norm,
+    squash,
+    with_class,
+)
 
 _INIT = nn.initializers.normal(0.02)
 
@@ -38,7 +48,8 @@ class Generator(nn.Module):
     def __call__(
         self, z: Float[Array, "batch dim"], label: Int[Array, "batch"], train: bool
     ) -> Images:
-        z = with_class(z, label, self.num_classes)
+        if not self.batch_norm:
+            z = with_class(z, label, self.num_classes)
         widths = stage_widths(self.sample_shape, self.base, self.width)[::-1]
         bias = self.bias or not self.batch_norm
         x = nn.Dense(self.base**2 * widths[0], use_bias=bias, kernel_init=_INIT, dtype=self.dtype)(
@@ -46,9 +57,15 @@ class Generator(nn.Module):
         )
         x = x.reshape(-1, self.base, self.base, widths[0])
         for features in (*widths[1:], self.sample_shape[-1]):
-            x = nn.relu(_norm(self, train)(x))
+            x = nn.relu(self._norm(x, label, train))
             x = ConvTranspose(features, self.kernel, 2, use_bias=bias, dtype=self.dtype)(x)
         return squash(x, self.pixel_range)
+
+    def _norm(self, x: Images, label: Int[Array, "batch"], train: bool) -> Images:
+        if not (self.batch_norm and self.num_classes):
+            return _norm(self, train)(x)
+        norm = ConditionalBatchNorm(self.num_classes, dtype=self.dtype, axis_name=self.axis_name)
+        return norm(x, label, train)
 
 
 class Discriminator(nn.Module):

@@ -208,7 +208,7 @@ def squash(x: Array, pixel_range: str) -> Float[Array, "..."]:
 def with_class(
     x: Float[Array, "batch features"], label: Int[Array, "batch"], num_classes: int
 ) -> Float[Array, "batch more"]:
-    """Append a learned embedding of each example's class, 64 numbers that start at N(0, 1).
+    """Append a learned embedding of each example's class, 16 numbers that start at N(0, 1).
 
     Args:
       x: what is known of each example.
@@ -218,7 +218,7 @@ def with_class(
     if not num_classes:
         return x
     init = nn.initializers.normal(1.0)
-    classes = nn.Embed(num_classes, 64, embedding_init=init, name="classes")(label)
+    classes = nn.Embed(num_classes, 16, embedding_init=init, name="classes")(label)
     return jnp.concatenate([x, classes.astype(x.dtype)], axis=1)
 
 
