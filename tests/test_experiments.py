@@ -144,9 +144,8 @@ def test_own_images_of_any_offered_size_start_from_4x4(name, channels, size, ico
     assert program.settled.augment == "color,translation,cutout"  # 40 images
     first = 4 * size  # 32 channels at half the size, doubled at each halving
     params = program.template().generator.params
-    rows = config.latent.dim + 64 * config.conditional
-    assert params["Dense_0"]["kernel"].shape == (rows, 4 * 4 * first)
-    assert ("classes" in params) == config.conditional
+    assert params["Dense_0"]["kernel"].shape == (config.latent.dim, 4 * 4 * first)
+    assert ("ConditionalBatchNorm_0" in params) == config.conditional
 
 
 @pytest.mark.parametrize(("size", "bases"), [(48, "3 or 6"), (96, "3 or 6"), (100, "")])

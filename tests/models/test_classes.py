@@ -99,14 +99,29 @@ def test_dcgans_discriminator_adds_the_projection_of_its_features_on_the_class()
     np.testing.assert_allclose(apply(module, variables, x, label), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["mlp", "dcgan", "cs231n"])
-def test_a_generator_takes_the_embedding_of_the_class_beside_z(name):
-    """So that zeros in its rows make all classes one."""
+def test_dcgans_generator_has_the_class_in_its_batch_norms_and_nowhere_else():
+    """Beside z it would be a variance that is not z's, and G would make one image of each class."""
+    (module, z), _ = built("dcgan", CLASSES)
+    (plain, _), _ = built("dcgan", 0)
+    variables, without = init(module, z), init(plain, z)
+    assert variables["params"]["Dense_0"]["kernel"].shape[0] == DIM
+    norms = [name for name in variables["params"] if "ConditionalBatchNorm" in name]
+    assert len(norms) == len([name for name in without["params"] if "BatchNorm" in name]) == 2
+    assert not any(name.startswith("BatchNorm") for name in variables["params"])
+    assert "classes" not in variables["params"]
+
+
+@pytest.mark.parametrize("name", ["mlp", "cs231n", "dcgan"])
+def test_a_generator_takes_an_embedding_of_the_class_beside_z(name, monkeypatch):
+    """DCGAN's where it has no BatchNorm. With zeros in its rows all classes are one."""
+    monkeypatch.setitem(
+        FAMILIES, "dcgan", ((DCGAN(width=2, base=2, batch_norm=False),) * 2, (8, 8, 3))
+    )
     (module, z), _ = built(name, CLASSES)
     variables = init(module, z)
     table = variables["params"]["classes"]["embedding"]
-    assert table.shape == (CLASSES, 64)
-    assert 0.8 < float(jnp.std(table)) < 1.2
+    assert table.shape == (CLASSES, 16)
+    assert 0.7 < float(jnp.std(table)) < 1.3
     params = variables["params"] | {"classes": {"embedding": jnp.zeros_like(table)}}
     first, second = (apply(module, variables | {"params": params}, z, [i] * 4) for i in (0, 2))
     assert np.array_equal(first, second)
