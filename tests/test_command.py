@@ -89,9 +89,6 @@ MISTAKES = {
         (DIGITS, "--config.penalty.name=wgan_gp"), 1,
         "config.penalty.name='wgan_gp': is about D's gradient at one sample, and BatchNorm",
     ),
-    "classes for a family without": (
-        (DIGITS, "--config.conditional=true"), 1, "the family dcgan of config.generator knows no",
-    ),
     "unknown augmentation": ((DIGITS, "--config.augment=colour"), 1, "did you mean color?"),
     "two averages": ((DIGITS, "--config.ema.half_life=100"), 1, "set one of the two"),
 }  # fmt: skip
