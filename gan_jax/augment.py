@@ -64,7 +64,7 @@ AUGMENTATIONS: dict[str, Callable[[Key[Array, ""], Image], Image]] = {
 
 
 # "auto": the first policy whose number of images is not reached.
-AUTO = ((1_000, "color,translation,cutout"), (100_000, "translation,cutout"))
+AUTO = ((10_000, "color,translation,cutout"), (100_000, "translation,cutout"))
 AUTO_BEYOND = "translation"
 
 
@@ -72,8 +72,8 @@ def settled(config: Config, examples: int) -> Config:
     """Return the config with what `augment="auto"` stands for; any other policy stays.
 
     The fewer images there are, the sooner D knows them by heart, and the more they are distorted.
-    The authors' code takes all three distortions for sets of 100 to 400 images, translation and
-    cutout for CIFAR-10 and a tenth of it (50,000 and 5,000), translation alone for ImageNet.
+    The paper (Zhao et al. 2020, sections 4.2 to 4.4) takes all three distortions for sets of 100 to
+    5,000 images, translation and cutout for CIFAR-10, translation alone for ImageNet.
 
     Args:
       config: of a run.

@@ -103,8 +103,8 @@ def test_auto_stands_alone(policy):
     ("examples", "policy"),
     [
         (1, "color,translation,cutout"),
-        (999, "color,translation,cutout"),
-        (1_000, "translation,cutout"),
+        (9_999, "color,translation,cutout"),
+        (10_000, "translation,cutout"),
         (99_999, "translation,cutout"),
         (100_000, "translation"),
         (2_000_000, "translation"),
