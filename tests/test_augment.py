@@ -88,9 +88,9 @@ def test_gradients_reach_the_image():
 
 def test_an_unknown_part_is_named():
     with pytest.raises(
-        UsageError, match=r"config\.augment='color,cutoff': takes auto.*'cutoff'.*mean cutout\?"
+        UsageError, match=r"config\.augment='color,cutuot': takes auto.*'cutuot'.*mean cutout\?"
     ):
-        augment.make_augment("color,cutoff")
+        augment.make_augment("color,cutuot")
 
 
 @pytest.mark.parametrize("policy", ["atuo", "auto,color"])
@@ -124,9 +124,9 @@ def test_what_was_asked_for_by_name_stays(policy):
 
 
 def test_a_program_trains_with_what_auto_stands_for():
-    """The digits are 1,797: bit for bit the run that names two of them."""
+    """The digits are 1,797: bit for bit the run that names all three of them."""
     states = []
-    for policy in ("auto", "translation,cutout", ""):
+    for policy in ("auto", "color,translation,cutout", ""):
         program = Program(tiny_config(augment=policy))
         key = parallel.replicate(prng.root(0))
         with contextlib.closing(program.feed.items(0, 0)) as items:
