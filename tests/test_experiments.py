@@ -129,7 +129,8 @@ def test_two_real_steps_at_reduced_width(name, tmp_path, request):
     narrow(config.discriminator)
     train(config, str(tmp_path))
     assert [row["step"] for row in json_lines(tmp_path / "metrics.jsonl")] == [2]
-    assert len(list(pathlib.Path(tmp_path / "samples").glob("*.png"))) == 2
+    samples = {path.name for path in (tmp_path / "samples").glob("*.png")}
+    assert samples >= {"step_00000000.png", "step_00000002.png"}
 
 
 @pytest.mark.parametrize("size", [32, 64, 128])

@@ -61,10 +61,11 @@ def undisturbed(launch, tmp_path_factory):
 
 
 def the_line(process_or_ended, err=None):
-    """What a run that could not write says, after its greeting and its steps."""
+    """What a run that could not write says, after its data, its greeting and its steps."""
     err = process_or_ended.stderr if err is None else err
     assert process_or_ended.returncode == 74, err
-    greeting, *steps, last = err.splitlines()
+    data, greeting, *steps, last = err.splitlines()
+    assert data.startswith("digits: 1,797 images of 10 classes")
     assert "; starts of" in greeting or "; continues at" in greeting
     assert all(line.startswith("step ") for line in steps), err
     assert last.startswith("error: ")
