@@ -170,9 +170,9 @@ def test_a_generator_of_two_images_is_called_collapsed(tmp_path, capsys, monkeyp
     monkeypatch.setattr(gan_jax.state, "build_generator", lambda settings, shared: TwoImages())
     found, rows = warnings_of(digits(), tmp_path)
     (warning,) = [entry for entry in found if entry["text"].startswith("G has collapsed")]
-    assert warning["step"] == 550
+    assert warning["step"] == 250  # a third of the run, and every row of it
     assert "try" in warning["text"]
-    assert f"warning: step 550: {warning['text']}" in capsys.readouterr().err
+    assert f"warning: step 250: {warning['text']}" in capsys.readouterr().err
     assert all(row["diversity"] < 0.1 for row in rows)
     assert "g_spectral_norm" not in rows[0]
 
@@ -194,7 +194,9 @@ def test_a_run_that_is_continued_warns_as_if_it_had_not_been_stopped(tmp_path, c
     warnings_of(digits(steps=400), tmp_path / "twice")
     capsys.readouterr()
     assert warnings_of(digits(), tmp_path / "twice")[0] == expected
-    assert capsys.readouterr().err.count("warning: step") == len(expected)
+    later = [warning for warning in expected if warning["step"] > 400]
+    assert 1 <= len(later) < len(expected)
+    assert capsys.readouterr().err.count("warning: step") == len(later)
     again, _ = warnings_of(digits(), tmp_path / "twice")  # nothing is left to do, or to say
     assert again == expected
     assert "warning" not in capsys.readouterr().err

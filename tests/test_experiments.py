@@ -95,7 +95,9 @@ def real(dataset, data_dir):
         dataset.name = "tfds:cifar10"
     if dataset.name == "folder:faces":
         dataset.name = f"folder:{data_dir / 'faces' / 'lfw-faces-64.zip'}"
-    dataset.data_dir, dataset.split, dataset.resident_mb = str(data_dir / "tfds"), "test[:1%]", 0
+    else:
+        dataset.data_dir, dataset.split = str(data_dir / "tfds"), "test[:1%]"
+    dataset.resident_mb = 0
 
 
 @pytest.fixture(scope="session")

@@ -5,20 +5,20 @@ import signal
 
 import pytest
 
-from gan_jax.stopping import StopSignals
+from gan_jax.stopping import SIGNALS, StopSignals
 
 
 @pytest.fixture(autouse=True)
 def handlers():
-    before = {which: signal.getsignal(which) for which in (signal.SIGHUP, signal.SIGINT)}
+    before = {which: signal.getsignal(which) for which in SIGNALS}
     yield
     for which, handler in before.items():
         signal.signal(which, handler)
 
 
-@pytest.mark.parametrize("which", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("which", SIGNALS)
 def test_a_signal_is_noted_and_its_handler_comes_back(which):
-    before = signal.getsignal(which)
+    signal.signal(which, before := signal.default_int_handler)  # nohup would have it ignored
     with StopSignals() as signals:
         os.kill(os.getpid(), which)
         assert signals.received == which.name
