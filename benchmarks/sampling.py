@@ -5,7 +5,7 @@
 In one process and in turn: G alone, compiled, on latents that are drawn already, its samples taken
 to host memory as they come; and all of the mode: latents drawn, G, bytes, and files, as an .npz and
 as PNGs. Everything is compiled before; the same batches on both sides. G is as it is born, for
-32x32 colour images of ten classes, whatever the config's data are.
+32x32 color images of ten classes, whatever the config's data are.
 """
 
 import argparse

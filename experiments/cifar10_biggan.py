@@ -10,7 +10,7 @@ loss, k = 5, batch 64, Adam 2e-4 with (.5, .999), moving average .9999 from step
 draw z truncated at .5. Variant `script`: ajbrock/BigGAN-PyTorch, scripts/launch_cifar_ema.sh: own
 embeddings, z of 128, weights N(0, .02), no attention, k = 4, batch 50, (0, .999), 500 epochs, which
 are 125,000 steps. Different from both: biases and class shifts start at 0; D sees real and fake in
-two passes, with a power iteration each; the script's pictures normalise by the batch.
+two passes, with a power iteration each; the script's pictures normalize by the batch.
 
 Measured: not run.
 """

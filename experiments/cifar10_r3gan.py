@@ -1,4 +1,4 @@
-"""R3GAN on CIFAR-10: relativistic pairing with R1 and R2, and no normalisation at all.
+"""R3GAN on CIFAR-10: relativistic pairing with R1 and R2, and no normalization at all.
 
   python launch.py --config=experiments/cifar10_r3gan.py --config.dataset.data_dir=DIR
 

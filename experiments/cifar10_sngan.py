@@ -5,7 +5,7 @@
 Source: Miyato et al. 2018 and pfnet-research/sngan_projection,
 configs/sn_cifar10_unconditional.yml. The same: both residual networks (D's last unit without bias),
 Glorot weights, scaled by the root of 2 within blocks, k = 5, 64 images for D and 128 for G, Adam
-2e-4 with (0, .9), falling linearly to 0 over 50,000 steps, uniform dequantisation. Different: they
+2e-4 with (0, .9), falling linearly to 0 over 50,000 steps, uniform dequantization. Different: they
 update G first in each round; BatchNorm's epsilon is 1e-5, not 2e-5; D's real and fake pass make a
 power iteration each, as theirs do, but its pass in G's update moves no vector.
 

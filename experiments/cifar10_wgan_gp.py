@@ -5,7 +5,7 @@
 Source: Gulrajani et al. 2017 and igul222/improved_wgan_training, gan_cifar_resnet.py with
 CONDITIONAL = ACGAN = False. The same: both networks (BatchNorm in G alone, mean pooling in D),
 lambda 10, k = 5, 64 images for D and 128 for G, Adam 2e-4 with (0, .9), falling linearly to 0 over
-100,000 steps, uniform dequantisation. Different: their G normalises by the batch also when it
+100,000 steps, uniform dequantization. Different: their G normalizes by the batch also when it
 samples; ours then uses running statistics.
 
 Measured: not run.

@@ -30,13 +30,13 @@ def get_config(variant: str = "plain") -> Config:
         )
 
     packing = 3 if variant == "packing" else 1
-    penalised = variant == "penalty"
+    penalized = variant == "penalty"
     return Config(
         steps=12_000,
         batch_size=256 * packing,
         packing=packing,
-        loss="relativistic_pairing" if penalised else "non_saturating",
-        penalty=Penalty(name="r1_r2", weight=1.0) if penalised else Penalty(),
+        loss="relativistic_pairing" if penalized else "non_saturating",
+        penalty=Penalty(name="r1_r2", weight=1.0) if penalized else Penalty(),
         schedule=Schedule(name="cosine", learning_rate=0.0),
         dataset=Dataset(name="grid_2d"),
         latent=Latent(dim=2),

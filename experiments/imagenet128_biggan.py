@@ -8,7 +8,7 @@ BatchNorm, spectral norm in both, attention over 64x64), orthogonal start, hinge
 2,048, Adam 1e-4 for G and 4e-4 for D with (0, .999) and epsilon 1e-6, moving average .9999 from
 step 20,000. Pictures draw z truncated at .5. Different: the script makes its batch of 8 parts by
 accumulating gradients, so that its BatchNorm sees 256 images, ours 2,048; biases start at 0; D sees
-real and fake in two passes, with a power iteration each. The paper's orthogonal regularisation is
+real and fake in two passes, with a power iteration each. The paper's orthogonal regularization is
 off in the script; --config.generator.orthogonal=1e-4 turns it on.
 
 Measured: not run; init and step are evaluated abstractly in the tests.

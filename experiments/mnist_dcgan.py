@@ -2,7 +2,7 @@
 
   python launch.py --config=experiments/mnist_dcgan.py --config.dataset.data_dir=DIR
 
-Source: Radford et al. 2016 (DCGAN): their optimizer, initialisation and layers, with maps of 7, 14
+Source: Radford et al. 2016 (DCGAN): their optimizer, initialization and layers, with maps of 7, 14
 and 28 pixels a side, z normal, batch 64, and a moving average of G. DIR is where TFDS prepared
 MNIST; --mode=prepare does it once.
 

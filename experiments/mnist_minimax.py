@@ -4,8 +4,8 @@ r"""Algorithm 1 with the loss of its minimax game, on MNIST: G's gradient vanish
   python launch.py --config=experiments/mnist_minimax.py:non_saturating \
     --config.dataset.data_dir=DIR
 
-Source: Goodfellow et al. 2014, algorithm 1 and the end of section 3; "A guide to GANs". G minimises
-log(1 - D(G(z))); the variant minimises -log D(G(z)), everything else alike. k is
+Source: Goodfellow et al. 2014, algorithm 1 and the end of section 3; "A guide to GANs". G minimizes
+log(1 - D(G(z))); the variant minimizes -log D(G(z)), everything else alike. k is
 `--config.d_steps=K`: 5 here, so that D wins. Networks and z are those of mnist_mlp.py; Adam 2e-4
 with b1 .5 in place of gradient descent with momentum. `g_grad_norm` of metrics.jsonl is the norm of
 G's gradient, `d_accuracy_fake` says how surely D wins.

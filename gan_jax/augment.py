@@ -50,8 +50,8 @@ def cutout(key: Key[Array, ""], image: Image) -> Image:
     for axis, name in ((0, "rows"), (1, "columns")):
         side = image.shape[axis]
         cut = int(side / 2 + 0.5)
-        centre = jax.random.randint(prng.stream(key, name), (), 0, side + 1 - cut % 2)
-        inside.append(_within(jnp.arange(side), centre - cut // 2, cut))
+        center = jax.random.randint(prng.stream(key, name), (), 0, side + 1 - cut % 2)
+        inside.append(_within(jnp.arange(side), center - cut // 2, cut))
     hole = inside[0][:, None] & inside[1][None]
     return jnp.where(hole[..., None], jnp.zeros((), image.dtype), image)
 

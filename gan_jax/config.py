@@ -85,7 +85,7 @@ class Dataset:
     )
     image_size: int = setting(
         0,
-        "side in pixels after centre crop and resize; 0: the data's own (folder: has none); "
+        "side in pixels after center crop and resize; 0: the data's own (folder: has none); "
         "stacked_mnist is padded, to 32",
         at_least=0,
         below=8193,
@@ -175,7 +175,7 @@ class Network:
     optimizer: Optimizer = section(Optimizer, "how it is trained")
     orthogonal: float = setting(
         0.0,
-        "beta of orthogonal regularisation, beta |W^T W * (1 - I)|^2 (BigGAN: 1e-4)",
+        "beta of orthogonal regularization, beta |W^T W * (1 - I)|^2 (BigGAN: 1e-4)",
         at_least=0,
     )
 
@@ -293,7 +293,7 @@ class ResNetDiscriminator(Network):
 
 @dataclasses.dataclass(kw_only=True, slots=True)
 class R3GAN(Network):
-    """Residual blocks of grouped convolutions without any normalisation (Huang et al. 2024)."""
+    """Residual blocks of grouped convolutions without any normalization (Huang et al. 2024)."""
 
     name: str = setting("r3gan", "family")
     channels: tuple[int, ...] = setting(

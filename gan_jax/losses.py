@@ -20,7 +20,7 @@ _CERTAIN = math.log(99)
 
 
 class Loss(NamedTuple):
-    """What the two players minimise.
+    """What the two players minimize.
 
     Attributes:
       discriminator: (real logits, fake logits) -> D's loss.

@@ -1,4 +1,4 @@
-"""What each player minimises in one update: its loss on a batch, with what keeps D smooth."""
+"""What each player minimizes in one update: its loss on a batch, with what keeps D smooth."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ KeysOf = Callable[[Int[Array, "batch"]], Callable[[str], Key[Array, "batch"]]]
 
 
 class Objectives(NamedTuple):
-    """What the players minimise, as functions of their params and model state first.
+    """What the players minimize, as functions of their params and model state first.
 
     Both return (value, (moved model state, metrics)) and take a batch, whose leaves have the
     examples in front: "id" (places in the global batch), "label", and D's "image", as the feed

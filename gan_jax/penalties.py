@@ -57,7 +57,7 @@ class PenaltyState:
     fake: PyTree
 
     def move(self, real: Scalar, fake: Scalar, step: Array) -> "PenaltyState":
-        """After an update, towards the mean logits; decay .99, less in the first 900 steps."""
+        """After an update, toward the mean logits; decay .99, less in the first 900 steps."""
         step = step.astype(jnp.float32)
         decay = jnp.minimum(0.99, (1 + step) / (10 + step))
         return self.replace(
@@ -106,7 +106,7 @@ def r2(shown: Shown) -> Scalar:
 
 
 def r1_r2(shown: Shown) -> Scalar:
-    """1/2 E |g(x)|^2 + 1/2 E |g(G(z))|^2: zero-centred on both (Huang et al. 2024)."""
+    """1/2 E |g(x)|^2 + 1/2 E |g(G(z))|^2: zero-centered on both (Huang et al. 2024)."""
     return r1(shown) + r2(shown)
 
 

@@ -48,8 +48,8 @@ def write_real(config: Config, source: Source, directory: pathlib.Path) -> pathl
     order = np.argsort(prng.host_bits(0, "real sheet", 0, len(source)), kind="stable")
     examples = source.read(order[:count])["image"]
     if config.dataset.name in toys.MODES:
-        centres, std = toys.MODES[config.dataset.name]
-        pixels = pictures.modes(examples, centres(), std, 0)
+        centers, std = toys.MODES[config.dataset.name]
+        pixels = pictures.modes(examples, centers(), std, 0)
     elif len(source.shape) == 3:
         pixels = pictures.tile(examples)
     else:
@@ -92,8 +92,8 @@ def make_painter(config: Config, models: state.Models, num_classes: int) -> Pain
         return pictures.grid(seen["samples"])
 
     def draw_modes(seen: dict[str, np.ndarray], step: int) -> pictures.Pixels:
-        centres, std = toys.MODES[config.dataset.name]
-        return pictures.modes(seen["samples"], centres(), std, step)
+        centers, std = toys.MODES[config.dataset.name]
+        return pictures.modes(seen["samples"], centers(), std, step)
 
     def draw_densities(seen: dict[str, np.ndarray], step: int) -> pictures.Pixels:
         return pictures.densities(seen["samples"], _LINE, seen["probability"], step)

@@ -6,10 +6,10 @@
 
 What codebases do differently without saying so, and what is done here: each update has latents of
 its own and each D update real images of its own; D sees real and fake in two passes, each
-normalised by its own batch; G sees the D that was just updated; a network's state (running
+normalized by its own batch; G sees the D that was just updated; a network's state (running
 statistics, vectors of spectral norm) moves in its own update alone, D's by the real pass and then
 by the fake one. Fake images have the classes of the real ones of the same update, G's those of D's
-last. What an update minimises is in `objectives`.
+last. What an update minimizes is in `objectives`.
 
 An accumulated update is one on the mean gradient of several smaller batches, which follow each
 other on a device; BatchNorm and its kin see one of these at a time, so with them the numbers depend

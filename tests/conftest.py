@@ -4,7 +4,7 @@ import gc
 import os
 import pathlib
 
-# The tests compile much and compute little: without LLVM's optimisations they take half the time.
+# The tests compile much and compute little: without LLVM's optimizations they take half the time.
 # What they launch is compiled as a user's run is.
 # On a machine that is busy a fake device may wait long for the others; XLA would end the process.
 os.environ.setdefault(

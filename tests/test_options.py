@@ -231,7 +231,7 @@ def test_the_average_logits_move_for_lecam_alone():
     assert after.penalty.real == after.penalty.fake == 0
 
 
-def test_orthogonal_regularisation_moves_its_own_player():
+def test_orthogonal_regularization_moves_its_own_player():
     base = one_step(mlps())[1]
     for player in ("generator", "discriminator"):
         network = MLP(hidden=(12,), optimizer=sgd(), orthogonal=1e-2)
@@ -337,7 +337,7 @@ def test_a_batch_in_parts_moves_the_statistics_by_every_part():
     _, state, step = born(config)
     after, _ = jax.jit(step)(state, prng.root(0), batch_of(config))
     var = after.discriminator.model_state["batch_stats"]["BatchNorm_0"]["var"]
-    assert np.allclose(var, 0.9**4, atol=0.03)  # real and fake, twice each, towards little
+    assert np.allclose(var, 0.9**4, atol=0.03)  # real and fake, twice each, toward little
 
 
 def working_memory(config):

@@ -169,7 +169,7 @@ def test_gradients_of_one_player_never_reach_the_other():
 
 
 def test_statistics_move_in_their_owners_update_alone(moved):
-    """Variances start at 1 and decay by .9 towards these small ones of a batch: G's once, D's twice
+    """Variances start at 1 and decay by .9 toward these small ones of a batch: G's once, D's twice
     in each of its three updates. Had G's moved in D's updates too, .9^4 would be left."""
     before, after, _ = moved
     for player, moves in (("generator", 1), ("discriminator", 6)):
@@ -293,7 +293,7 @@ def test_flips_mirror_half_of_the_images_whole():
     assert 70 < int(mirrored.sum()) < 130
 
 
-def test_dequantised_pixels_spread_over_their_level_and_stay_in_range():
+def test_dequantized_pixels_spread_over_their_level_and_stay_in_range():
     pixels = jnp.tile(jnp.array([0, 128, 255], jnp.uint8).reshape(3, 1, 1, 1), (1, 20, 20, 1))
     spread = prepare(pixels, Dataset(dequantize=True, pixel_range="unit"), keys_for(3)) * 256
     for level, values in zip((0, 128, 255), spread, strict=True):

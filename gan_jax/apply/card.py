@@ -29,7 +29,7 @@ _CELEBA = (
     f"{_CHECK}."
 )
 _CIFAR = (
-    "CIFAR (A. Krizhevsky, 2009) names no licence. Its images were collected on the web for 80 "
+    "CIFAR (A. Krizhevsky, 2009) names no license. Its images were collected on the web for 80 "
     f"Million Tiny Images, which its authors have withdrawn since: {_CHECK}."
 )
 _DRAWN = "gan_jax draws these numbers itself; there is nothing to license."
@@ -43,7 +43,7 @@ _LICENCES = {
     "grid_2d": _DRAWN,
     "stacked_mnist": _MNIST,
     "mnist": _MNIST,
-    "fashion_mnist": "Fashion-MNIST is Zalando's, under the MIT licence.",
+    "fashion_mnist": "Fashion-MNIST is Zalando's, under the MIT license.",
     "cifar10": _CIFAR,
     "cifar100": _CIFAR,
     "imagenet2012": _IMAGENET,
@@ -52,15 +52,15 @@ _LICENCES = {
     "celeb_a": _CELEBA,
     "celeb_a_hq": _CELEBA,
     "lfw": (
-        "Labeled Faces in the Wild names no licence; its photographs are the press's, of people "
+        "Labeled Faces in the Wild names no license; its photographs are the press's, of people "
         f"who were not asked: {_CHECK}."
     ),
 }
 _OWN = (
-    "These images are of whoever trained the generator, and gan_jax knows neither their licence "
+    "These images are of whoever trained the generator, and gan_jax knows neither their license "
     "nor whom they show. To be filled in before this is published."
 )
-_UNKNOWN = f"gan_jax knows nothing of this data set's licence: {_CHECK}."
+_UNKNOWN = f"gan_jax knows nothing of this data set's license: {_CHECK}."
 _SHOWN = 100  # classes at most
 # What Markdown, HTML within it, or GitHub's and Hugging Face's tables, links and mentions may take
 # for markup. An underscore inside a word is none.
@@ -89,8 +89,8 @@ def write(trained: Trained, platforms: tuple[str, ...]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def licence(name: str) -> str:
-    """What is known of the licence of a data set, and what is to be looked up.
+def license_of(name: str) -> str:
+    """What is known of the license of a data set, and what is to be looked up.
 
     Args:
       name: as config.dataset.name.
@@ -131,7 +131,7 @@ def _introduction(trained: Trained) -> str:
     text = (
         f"# A {_plain(config.generator.name)} generator of {_plain(data_name(config))}\n\n"
         f"G of a generative adversarial network. It turns {source} into {_samples(trained)}. "
-        f"Trained by gan_jax, whose code is under the MIT licence; these are {average} after "
+        f"Trained by gan_jax, whose code is under the MIT license; these are {average} after "
         f"{trained.step:,} steps."
     )
     if len(trained.shape) == 1:
@@ -217,7 +217,7 @@ def _data(trained: Trained, manifest: Manifest) -> str:
         "each": _samples(trained, many=False),
         "fingerprint (SHA-256)": data["sha256"] if data else "not recorded",
     }
-    return f"{_table(facts)}\n\nLicence: {licence(config.dataset.name)}"
+    return f"{_table(facts)}\n\nLicense: {license_of(config.dataset.name)}"
 
 
 def _training(trained: Trained, manifest: Manifest) -> str:
@@ -278,8 +278,8 @@ def _samples(trained: Trained, many: bool = True) -> str:
     if len(trained.shape) == 1:
         return f"point{'s' * many} of {trained.shape[0]} coordinates"
     height, width, channels = trained.shape
-    colour = {1: "gray", 3: "RGB"}.get(channels, f"{channels}-channel")
-    return f"{colour} image{'s' * many} of {height}x{width} pixels"
+    color = {1: "gray", 3: "RGB"}.get(channels, f"{channels}-channel")
+    return f"{color} image{'s' * many} of {height}x{width} pixels"
 
 
 def _digest(trained: Trained) -> str:

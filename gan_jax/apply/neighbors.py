@@ -1,4 +1,4 @@
-"""--mode=neighbors: samples beside the training images nearest to them: has it memorised?"""
+"""--mode=neighbors: samples beside the training images nearest to them: has it memorized?"""
 
 import pathlib
 from collections.abc import Callable

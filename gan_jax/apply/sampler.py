@@ -59,7 +59,7 @@ class Sampler:
       seed: of the latents.
       labels: classes, taken in turn.
       draw: how z is drawn.
-      statistics: by what G's BatchNorms normalise: running: the averages over training | standing:
+      statistics: by what G's BatchNorms normalize: running: the averages over training | standing:
         the mean over 100 batches of such samples as are made here | batch: those of each batch.
 
     Attributes:

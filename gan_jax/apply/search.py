@@ -13,6 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jaxtyping import Array, Float, Float32, Int, Key, PyTree
 from tqdm import tqdm
 
@@ -26,7 +27,6 @@ _PIXELS = 128 * 64 * 64  # of all images on a device: one of 64x64 takes some MB
 _CALL = 50  # iterations in a call; between calls a person is told
 _QUIET = 10.0  # seconds from one line to the next, where there is no terminal
 _COMPARED = 256  # of G's samples, by which a critic's logits get their scale
-_B1, _B2, _EPS = 0.9, 0.999, 1e-8  # Adam's
 _CLASSIFIERS = ("minimax", "non_saturating")
 
 # (variables of D, images in [-1, 1] [B, H, W, C], label [B]) -> logits [B].
@@ -77,14 +77,12 @@ class Found(NamedTuple):
 
 
 class _Latents(NamedTuple):
-    """Latents under way, after `count` updates; `mean` and `square` are Adam's."""
+    """The latents of a search between two updates, the best so far, and the optimizer's state."""
 
     wanted: Float[Array, "b height width c"]
     label: Int[Array, "b"]
-    count: Int[Array, ""]
     z: Float[Array, "b dim"]
-    mean: Float[Array, "b dim"]
-    square: Float[Array, "b dim"]
+    optimizer: optax.OptState
     best_z: Float[Array, "b dim"]
     best: Losses
 
@@ -94,7 +92,7 @@ def search(trained: Trained, preset: Preset, wanted: Wanted, seed: int) -> Found
 
     Args:
       trained: the run.
-      preset: the loss and how it is minimised.
+      preset: the loss and how it is minimized.
       wanted: images and their mask.
       seed: of the first latents, which are functions of it, the image's place and the restart's.
     """
@@ -144,6 +142,10 @@ def _programs(trained: Trained, preset: Preset, wanted: Wanted) -> _Programs:
     generate, losses = make_generate(trained), _make_losses(trained, preset, wanted.mask)
     latent = trained.config.latent if preset.own_latents else _uniform(trained)
     bounded = latent.distribution == "uniform"
+    rate = preset.learning_rate
+    adam = optax.adam(
+        optax.cosine_decay_schedule(rate, preset.iterations) if preset.cosine else rate
+    )
 
     def total(z, given, state):
         of = losses(given, z, state.wanted, state.label)
@@ -153,14 +155,15 @@ def _programs(trained: Trained, preset: Preset, wanted: Wanted) -> _Programs:
         images, label, asked = share
         z = latents.draw(latent, _keys(given["key"], asked))
         never = Losses(*[jnp.full(len(z), jnp.inf)] * len(Losses._fields))
-        still = jnp.zeros_like(z)
-        return _Latents(images, label, jnp.int32(0), z, still, still, z, never)
+        return _Latents(images, label, z, adam.init(z), z, never)
 
     def update(given, state, _):
         gradient, of = jax.grad(total, has_aux=True)(state.z, given, state)
-        moved = _adam(_with_best(state, of), gradient, preset)
-        z = jnp.clip(moved.z, -1, 1) if bounded else moved.z
-        return moved._replace(z=z), of.total
+        state = _with_best(state, of)
+        updates, optimizer = adam.update(gradient, state.optimizer)
+        z = optax.apply_updates(state.z, updates)
+        z = jnp.clip(z, -1, 1) if bounded else z
+        return state._replace(z=z, optimizer=optimizer), of.total
 
     def some(length):
         def advance(given, state):
@@ -178,19 +181,6 @@ def _programs(trained: Trained, preset: Preset, wanted: Wanted) -> _Programs:
     whole = [some(_CALL)] * calls
     every = [*whole, some(rest)] if rest else whole
     return _Programs(parallel.map_devices(begin), every, parallel.map_devices(end))
-
-
-def _adam(state: _Latents, gradient: Array, preset: Preset) -> _Latents:
-    """Kingma and Ba 2015, algorithm 1."""
-    past = state.count.astype(jnp.float32)
-    mean = _B1 * state.mean + (1 - _B1) * gradient
-    square = _B2 * state.square + (1 - _B2) * jnp.square(gradient)
-    rate = preset.learning_rate
-    if preset.cosine:
-        rate = rate / 2 * (1 + jnp.cos(jnp.pi * past / preset.iterations))
-    root = jnp.sqrt(square / (1 - _B2 ** (past + 1))) + _EPS
-    z = state.z - rate * mean / (1 - _B1 ** (past + 1)) / root
-    return state._replace(count=state.count + 1, z=z, mean=mean, square=square)
 
 
 def _with_best(state: _Latents, of: Losses) -> _Latents:
@@ -213,7 +203,7 @@ def _make_losses(trained: Trained, preset: Preset, mask: Mask) -> Callable[..., 
         contextual = jnp.sum(off, axis=(1, 2, 3))
         if preset.perceptual:
             logits = judge(given["discriminator"], made, label)
-            logits = (logits - given["centre"]) / given["spread"]
+            logits = (logits - given["center"]) / given["spread"]
             unreal = -jax.nn.softplus(logits) if preset.saturating else jax.nn.softplus(-logits)
             perceptual = preset.perceptual * unreal
         else:
@@ -232,18 +222,18 @@ def _given(trained: Trained, preset: Preset, wanted: Wanted, seed: int) -> dict[
         weight = np.ones((height // mask.pool, width // mask.pool), np.float32)
     else:
         weight = weights(mask.known, preset.near, preset.floor)
-    if preset.normalised:
+    if preset.normalized:
         weight = weight / (weight.sum() * np.float32(channels))
     latent = trained.config.latent
     usual = latent.dim * (1 if latent.distribution == "normal" else 1 / 3)  # of |z|^2, in training
-    centre, spread = _scale(trained) if preset.perceptual else (0.0, 1.0)
+    center, spread = _scale(trained) if preset.perceptual else (0.0, 1.0)
     return {
         "key": prng.root(seed),
         "generator": trained.generator,
         "discriminator": trained.discriminator,
         "weights": weight,
         "prior": np.float32(preset.prior / usual),
-        "centre": np.float32(centre),
+        "center": np.float32(center),
         "spread": np.float32(spread),
     }
 

@@ -14,13 +14,13 @@ RING_STD, GRID_STD = 0.01, 0.05
 
 
 def ring_modes() -> Float[np.ndarray, "8 2"]:
-    """Centres of `ring_2d`: 8 on the unit circle, std `RING_STD` (Lin et al. 2018)."""
+    """Centers of `ring_2d`: 8 on the unit circle, std `RING_STD` (Lin et al. 2018)."""
     angles = np.arange(8) * (2 * np.pi / 8)
     return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
 def grid_modes() -> Float[np.ndarray, "25 2"]:
-    """Centres of `grid_2d`: {-4, -2, 0, 2, 4}^2, std `GRID_STD` (Lin et al. 2018)."""
+    """Centers of `grid_2d`: {-4, -2, 0, 2, 4}^2, std `GRID_STD` (Lin et al. 2018)."""
     side = np.arange(-4.0, 5.0, 2.0)
     return np.stack(np.meshgrid(side, side, indexing="ij"), axis=-1).reshape(-1, 2)
 
@@ -45,26 +45,26 @@ class Coverage(NamedTuple):
 
 
 def coverage(
-    samples: Float[np.ndarray, "n 2"], centres: Float[np.ndarray, "modes 2"], std: float
+    samples: Float[np.ndarray, "n 2"], centers: Float[np.ndarray, "modes 2"], std: float
 ) -> Coverage:
     """Counts modes and samples of high quality (Lin et al. 2018, after Srivastava et al. 2017)."""
-    belongs = nearest_mode(samples, centres, std)
+    belongs = nearest_mode(samples, centers, std)
     good = belongs[belongs >= 0]
-    counts = np.bincount(good, minlength=len(centres))
+    counts = np.bincount(good, minlength=len(centers))
     shares = counts[counts > 0] / max(len(good), 1)
-    reverse_kl = float(np.sum(shares * np.log(len(centres) * shares))) if len(good) else math.nan
+    reverse_kl = float(np.sum(shares * np.log(len(centers) * shares))) if len(good) else math.nan
     return Coverage(len(shares), len(good) / len(samples), reverse_kl)
 
 
 def nearest_mode(
-    samples: Float[np.ndarray, "n 2"], centres: Float[np.ndarray, "modes 2"], std: float
+    samples: Float[np.ndarray, "n 2"], centers: Float[np.ndarray, "modes 2"], std: float
 ) -> Int[np.ndarray, "n"]:
     """The mode that each sample of high quality belongs to, -1 for the others.
 
-    A sample is of high quality within 3 `std` of the centre that is nearest to it; one that is not
+    A sample is of high quality within 3 `std` of the center that is nearest to it; one that is not
     finite is not.
     """
-    distance = np.linalg.norm(samples[:, None] - centres[None], axis=-1)
+    distance = np.linalg.norm(samples[:, None] - centers[None], axis=-1)
     return np.where(distance.min(axis=1) <= 3 * std, distance.argmin(axis=1), -1)
 
 
@@ -81,10 +81,10 @@ def gaussian_1d_density(x: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
 
 
 def mixture(name: str) -> Float32[np.ndarray, "n 2"]:
-    """`NUM_POINTS` draws, equally many around each centre but for the remainder."""
-    centres, std = MODES[name][0](), MODES[name][1]
+    """`NUM_POINTS` draws, equally many around each center but for the remainder."""
+    centers, std = MODES[name][0](), MODES[name][1]
     noise = standard_normal(name, NUM_POINTS * 2).reshape(NUM_POINTS, 2)
-    return (centres[np.arange(NUM_POINTS) % len(centres)] + std * noise).astype(np.float32)
+    return (centers[np.arange(NUM_POINTS) % len(centers)] + std * noise).astype(np.float32)
 
 
 def standard_normal(name: str, size: int, index: int = 0) -> Float[np.ndarray, "size"]:

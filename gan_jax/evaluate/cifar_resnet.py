@@ -49,7 +49,7 @@ class ResNet20(nn.Module):
 
     @nn.compact
     def __call__(self, images: UInt8[Array, "batch 32 32 3"]) -> Outputs:
-        """Scales to [0, 1], normalises each channel and classifies."""
+        """Scales to [0, 1], normalizes each channel and classifies."""
         mean, std = (np.array(numbers, np.float32)[None, None, None] for numbers in (MEAN, STD))
         x = (images.astype(jnp.float32) / 255 - mean) / std
         x = nn.relu(_norm("bn1")(_conv(16, 1, "conv1")(x)))

@@ -59,7 +59,7 @@ class Classifier(nn.Module):
     ) -> tuple[Float[Array, "batch features"], Float[Array, "batch classes"]]:
         """Two convolutions, each with a pooling where there is room, and a hidden layer."""
         for width in (32, 64):
-            # Of the first it centres the pixels; before the second as well, more of MNIST's
+            # Of the first it centers the pixels; before the second as well, more of MNIST's
             # held-out digits are right: 99.03 against 98.93 %.
             x = nn.relu(Conv(width, 3, kernel_init=nn.initializers.he_normal())(2 * x - 1))
             if min(x.shape[1:3]) > 2:

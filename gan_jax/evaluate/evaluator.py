@@ -95,8 +95,8 @@ class Evaluator:
         k = self._neighbours(len(real.features), len(made.features))
         row = compare(real, made, self._truth(real, k), seed=0)
         if self._config.dataset.name in toys.MODES:
-            centres, std = toys.MODES[self._config.dataset.name]
-            row |= toys.coverage(made.features, centres(), std)._asdict()
+            centers, std = toys.MODES[self._config.dataset.name]
+            row |= toys.coverage(made.features, centers(), std)._asdict()
         notes = self._notes(subject, real, made, k)
         return {
             "kind": subject.name if subject.name in rows.KINDS else "checkpoint",

@@ -141,11 +141,11 @@ class _Near:
     are the same number for (x, y) and for (y, x), and 0 for equal ones.
     """
 
-    def __init__(self, x: np.ndarray, y: np.ndarray, origin: np.ndarray, centred: np.ndarray):
+    def __init__(self, x: np.ndarray, y: np.ndarray, origin: np.ndarray, centered: np.ndarray):
         self._x, self._y = x, y
         from_origin = x - origin
-        norms, others = (np.sum(z * z, axis=1) for z in (from_origin, centred))
-        self._squares = from_origin @ (-2 * centred.T)
+        norms, others = (np.sum(z * z, axis=1) for z in (from_origin, centered))
+        self._squares = from_origin @ (-2 * centered.T)
         self._squares += norms[:, None]
         self._squares += others
         bound = 2 * (x.shape[1] + 8) * np.finfo(np.float64).eps
@@ -189,11 +189,11 @@ def _blocks(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, _Near]]:
     if x.shape[1] != y.shape[1]:
         raise ValueError(f"features of {x.shape[1]} and of {y.shape[1]} numbers")
     origin = y.mean(axis=0)  # far from it, the products' differences would lose digits
-    centred = y - origin
+    centered = y - origin
     size = max(1, _BLOCK // len(y))
     for begin in range(0, len(x), size):
         rows = slice(begin, min(begin + size, len(x)))
-        yield rows, _Near(x[rows], y, origin, centred)
+        yield rows, _Near(x[rows], y, origin, centered)
 
 
 def _squared_radii(points: np.ndarray, weights: np.ndarray, k: int) -> np.ndarray:

@@ -55,7 +55,7 @@ def compare(real: Summary, made: Summary, truth: Manifold, *, seed: int) -> dict
 def nearest_ratio(
     real: Float[np.ndarray, "n dim"], made: Float[np.ndarray, "m dim"], most: int = 1000
 ) -> float:
-    """Has it memorised? 0: copies; about 1: as far from real images as these from each other.
+    """Has it memorized? 0: copies; about 1: as far from real images as these from each other.
 
     The median distance of the first `most` made images to the nearest real one, over that of as
     many real images to the nearest other one.

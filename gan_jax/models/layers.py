@@ -171,10 +171,10 @@ def batch_norm(
 
     The running variance is an average of the batches' own, as in Flax and Keras: mean squares about
     the mean, divided by the number n of values. PyTorch's is n / (n - 1) times as large: 1.6 % for
-    64 vectors, 0.1 % for 64 maps of 4x4. In training both normalise by the former.
+    64 vectors, 0.1 % for 64 maps of 4x4. In training both normalize by the former.
 
     Args:
-      train: normalise by the batch and move the running statistics, or normalise by those.
+      train: normalize by the batch and move the running statistics, or normalize by those.
       axis_name: the device axis over which the batch is spread.
       dtype: what the result is computed in; statistics are float32.
       decay: of the running statistics: what Keras calls momentum, and PyTorch 1 - momentum.

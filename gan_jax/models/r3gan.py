@@ -1,4 +1,4 @@
-"""R3GAN (Huang et al. 2024): residual networks without any normalisation layer.
+"""R3GAN (Huang et al. 2024): residual networks without any normalization layer.
 
 A block widens twofold, mixes small groups of channels by a 3x3 convolution, narrows again and is
 added to its input; its last weight starts at 0, so that it starts as the identity. Biases are in

@@ -106,23 +106,23 @@ def densities(
 
 
 def modes(
-    samples: Float[np.ndarray, "n 2"], centres: Float[np.ndarray, "modes 2"], std: float, step: int
+    samples: Float[np.ndarray, "n 2"], centers: Float[np.ndarray, "modes 2"], std: float, step: int
 ) -> Pixels:
     """Samples in the plane over circles of 3 standard deviations around the modes.
 
     Their `toys.coverage` is in the title.
     """
     figure, axes = _figure(5.0, 5.0)
-    close = toys.nearest_mode(samples, centres, std) >= 0
+    close = toys.nearest_mode(samples, centers, std) >= 0
     axes.scatter(*samples[~close].T, s=3, color="tab:red", alpha=0.4, linewidths=0)
     axes.scatter(*samples[close].T, s=3, color="tab:green", alpha=0.4, linewidths=0)
-    for x, y in centres:
+    for x, y in centers:
         axes.add_patch(_circle((x, y), max(3 * std, 0.03)))
-    reach = 1.3 * np.abs(centres).max()
+    reach = 1.3 * np.abs(centers).max()
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
-    found = toys.coverage(samples, centres, std)
+    found = toys.coverage(samples, centers, std)
     axes.set_title(
-        f"step {step:,}: {found.modes} of {len(centres)} modes, "
+        f"step {step:,}: {found.modes} of {len(centers)} modes, "
         f"{found.high_quality:.0%} of samples within 3 sigma",
         fontsize=9,
     )
@@ -189,10 +189,10 @@ def _figure(width: float, height: float) -> tuple[Any, Any]:
     return figure, figure.subplots()
 
 
-def _circle(centre: tuple[float, float], radius: float) -> Any:
+def _circle(center: tuple[float, float], radius: float) -> Any:
     from matplotlib.patches import Circle
 
-    return Circle(centre, radius, fill=False, color="black", linewidth=0.8)
+    return Circle(center, radius, fill=False, color="black", linewidth=0.8)
 
 
 def _render(figure: Any) -> Pixels:

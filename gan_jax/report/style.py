@@ -13,8 +13,8 @@ def levels() -> str:
     """CSS of the classes c0 to c15: the levels, strong ones first, on white and on black."""
     light, dark = _VIRIDIS[:LEVELS], _VIRIDIS[::-1][:LEVELS]
     rules = (
-        "".join(f".c{i}{{color:#{colour}}}" for i, colour in enumerate(colours))
-        for colours in (light, dark)
+        "".join(f".c{i}{{color:#{color}}}" for i, color in enumerate(colors))
+        for colors in (light, dark)
     )
     return "{}@media(prefers-color-scheme:dark){{{}}}".format(*rules)
 
@@ -22,10 +22,10 @@ def levels() -> str:
 # What all pages share; a page adds what is its own.
 STYLE = """
 :root{color-scheme:light dark;--page:#f5f6f8;--card:#fff;--ink:#1b2130;--soft:#667085;
---line:#e3e6ec;--grey:#c3c8d2;--accent:#3565c9;--hot:#e0442e;--tint:#eef3fd;--done:#2a9d6f;
+--line:#e3e6ec;--gray:#c3c8d2;--accent:#3565c9;--hot:#e0442e;--tint:#eef3fd;--done:#2a9d6f;
 --pruned:#a3abba;--diverged:#d9480f;--failed:#b3124c;--running:#3565c9;--waiting:#dfe3ea}
 @media(prefers-color-scheme:dark){:root{--page:#10131a;--card:#181c25;--ink:#e7eaf1;--soft:#98a2b5;
---line:#2a303c;--grey:#3f4757;--accent:#86abff;--hot:#ff7a63;--tint:#1f2a41;
+--line:#2a303c;--gray:#3f4757;--accent:#86abff;--hot:#ff7a63;--tint:#1f2a41;
 --done:#3fbf8a;--pruned:#6b7485;--diverged:#ff8a4c;--failed:#ff5c8d;--running:#86abff;--waiting:#343b49}}
 *{box-sizing:border-box}
 body{margin:0 auto;padding:clamp(12px,3vw,36px);max-width:1280px;background:var(--page);
@@ -45,7 +45,7 @@ header p b{color:var(--ink)}
 header ul{display:flex;flex-wrap:wrap;gap:4px 18px;margin-top:8px;list-style:none;color:var(--soft)}
 header li b{color:var(--ink)}
 .dot{display:inline-block;width:8px;height:8px;margin-right:6px;border-radius:50%}
-.bar i,.dot{background:var(--grey)}
+.bar i,.dot{background:var(--gray)}
 i.done{background:var(--done)}
 i.pruned{background:var(--pruned)}
 i.diverged{background:var(--diverged)}
@@ -72,7 +72,7 @@ pointer-events:none}
 path,polyline{fill:none;stroke:currentColor;stroke-width:1.4;vector-effect:non-scaling-stroke;
 stroke-linejoin:round}
 polyline{opacity:.75}
-.grey{color:var(--grey);stroke-width:1}
+.gray{color:var(--gray);stroke-width:1}
 .axis{color:var(--soft);stroke-width:1}
 .rule{color:var(--line);stroke-width:1}
 .dim polyline,.dim .end{opacity:.12}

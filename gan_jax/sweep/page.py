@@ -116,13 +116,13 @@ def _axis(dimension: Dimension, values: list[Any]) -> _Axis:
 
 
 class _Look(NamedTuple):
-    """Of a trial's lines: 0, as good as the best, to 15, as bad as the worst; None is grey."""
+    """Of a trial's lines: 0, as good as the best, to 15, as bad as the worst; None is gray."""
 
     level: int | None
     best: bool
 
     def __str__(self) -> str:
-        return ("grey" if self.level is None else f"c{self.level}") + " best" * self.best
+        return ("gray" if self.level is None else f"c{self.level}") + " best" * self.best
 
     @property
     def order(self) -> tuple[bool, int]:
@@ -319,8 +319,8 @@ def _coordinates(
     heads = "".join(f"<span>{document.dotted(name)}</span>" for name in names)
     drawing = charts.svg(drawing + _lines(lines, looks))
     note = document.note(
-        "A line is a trial, coloured by what it came to; at a choice, lines lie in that order too. "
-        "Grey ones were pruned, failed, diverged or are not done: they end before the last axis."
+        "A line is a trial, colored by what it came to; at a choice, lines lie in that order too. "
+        "Gray ones were pruned, failed, diverged or are not done: they end before the last axis."
     )
     return (
         f'{note}<div class="box"><div style="min-width:{115 * len(axes)}px">'

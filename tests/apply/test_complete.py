@@ -290,7 +290,7 @@ def test_classes_are_named_in_the_record_and_the_table(named_run, pictures, tmp_
     assert "did you mean red, blue" in refused("invert", named_run, capsys, label="red, blu")
 
 
-def test_a_user_completes_and_inverts_what_a_run_has_learnt(launch, tmp_path):
+def test_a_user_completes_and_inverts_what_a_run_has_learned(launch, tmp_path):
     run = tmp_path / "run"
     ended = launch(
         *TINY_FLAGS, f"--workdir={run}", "--config.steps=4", "--config.eval.features=pixels"

@@ -220,11 +220,11 @@ def test_points_are_made_as_they_are(tmp_path):
     assert "points of 2 coordinates" in text
 
 
-def test_licences_are_named_where_they_are_known_and_left_to_the_user_elsewhere():
-    assert "CC BY-SA 3.0" in card.licence("tfds:mnist:3.0.1")
-    assert "non-commercial" in card.licence("tfds:imagenet_resized/32x32")
-    assert "knows nothing" in card.licence("tfds:mnist_corrupted")
-    assert "whoever trained" in card.licence("folder:/photos/mnist")
+def test_licenses_are_named_where_they_are_known_and_left_to_the_user_elsewhere():
+    assert "CC BY-SA 3.0" in card.license_of("tfds:mnist:3.0.1")
+    assert "non-commercial" in card.license_of("tfds:imagenet_resized/32x32")
+    assert "knows nothing" in card.license_of("tfds:mnist_corrupted")
+    assert "whoever trained" in card.license_of("folder:/photos/mnist")
 
 
 def test_an_export_tells_no_paths(tmp_path):

@@ -73,7 +73,7 @@ def test_many_equal_images_make_no_copy_of_what_is_far_from_them():
 
 
 @pytest.fixture(scope="module")
-def memorised(tmp_path_factory):
+def memorized(tmp_path_factory):
     """A GAN that was trained on 20 images until it knew them by heart."""
     folder = tmp_path_factory.mktemp("twenty")
     for i, image in enumerate(open_source(Dataset()).images[:20]):
@@ -90,7 +90,7 @@ def memorised(tmp_path_factory):
         log_every=1000, sample_every=0, checkpoint_every=0, steps_per_call=100,
         eval=Eval(features="pixels"),
     )  # fmt: skip
-    directory = tmp_path_factory.mktemp("memorised") / "run"
+    directory = tmp_path_factory.mktemp("memorized") / "run"
     train(config, str(directory))
     return directory
 
@@ -101,12 +101,12 @@ def table(directory, target, **options):
     return json.loads((target / "neighbors.json").read_text())["samples"]
 
 
-def test_a_generator_that_has_memorised_is_flagged(memorised, tmp_path, capsys):
-    rows = table(memorised, tmp_path, num_samples=40)
+def test_a_generator_that_has_memorized_is_flagged(memorized, tmp_path, capsys):
+    rows = table(memorized, tmp_path, num_samples=40)
     copies = [row for row in rows if row["copy"]]
     assert len(copies) >= 24
     assert f"{len(copies)} of 40 samples are copies" in capsys.readouterr().out
-    trained = open_trained(workdir.own_config(memorised), memorised)
+    trained = open_trained(workdir.own_config(memorized), memorized)
     made = Sampler(trained, 0, [0]).some(40).image.reshape(40, -1) / 255
     source = open_source(trained.config.dataset)
     flat = source.read(np.arange(20))["image"].reshape(20, -1) / 255

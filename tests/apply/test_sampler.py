@@ -45,7 +45,7 @@ def test_classes_are_taken_in_turn(conditional):
     assert not np.array_equal(made.image[1::2], other.image[1::2])
 
 
-def test_truncation_and_psi_keep_the_latents_near_the_centre(trained):
+def test_truncation_and_psi_keep_the_latents_near_the_center(trained):
     free = Sampler(trained, 0, [0]).some(50).z
     cut = Sampler(trained, 0, [0], Draw(truncation=0.5)).some(50).z
     scaled = Sampler(trained, 0, [0], Draw(psi=0.5)).some(50).z

@@ -69,7 +69,7 @@ def test_cmyk_and_one_bit_images():
     assert np.all(decode(encoded(Image.new("1", (2, 2), 1), "PNG"), "x", 0, 1) == 255)
 
 
-def test_the_crop_is_the_centre_square():
+def test_the_crop_is_the_center_square():
     pixels = np.zeros((4, 8, 3), np.uint8)
     pixels[:, 2:6] = 200
     assert np.all(fit(Image.fromarray(pixels), 4, 3) == 200)

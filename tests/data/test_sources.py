@@ -51,7 +51,7 @@ def test_digits_are_the_real_ones():
     assert read_all(source)["image"].dtype == np.uint8
 
 
-def test_digits_in_another_size_and_in_colour():
+def test_digits_in_another_size_and_in_color():
     source = open_source(Dataset(name="digits", image_size=16, channels=3))
     assert source.shape == (16, 16, 3)
 
@@ -231,9 +231,9 @@ def test_toys_have_the_moments_of_their_densities():
     x = np.linspace(-4, 6, 1001)
     assert np.trapezoid(toys.gaussian_1d_density(x), x) == pytest.approx(1, abs=1e-6)
     for name, count in (("ring_2d", 8), ("grid_2d", 25)):
-        centres, std = toys.MODES[name]
+        centers, std = toys.MODES[name]
         points = toys.mixture(name)
-        distance = np.linalg.norm(points[:, None] - centres()[None], axis=-1)
+        distance = np.linalg.norm(points[:, None] - centers()[None], axis=-1)
         assert (
             np.bincount(distance.argmin(1), minlength=count).tolist() == [100_000 // count] * count
         )

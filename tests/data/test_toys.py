@@ -40,8 +40,8 @@ def test_samples_that_are_not_finite_are_of_no_quality():
 
 @pytest.mark.parametrize("name", list(toys.MODES))
 def test_the_data_cover_their_own_modes(name):
-    centres, std = toys.MODES[name]
-    found = toys.coverage(toys.mixture(name)[:20_000], centres(), std)
-    assert found.modes == len(centres())
+    centers, std = toys.MODES[name]
+    found = toys.coverage(toys.mixture(name)[:20_000], centers(), std)
+    assert found.modes == len(centers())
     assert found.high_quality == pytest.approx(1 - math.exp(-4.5), abs=2e-3)
     assert found.reverse_kl == pytest.approx(0, abs=1e-4)

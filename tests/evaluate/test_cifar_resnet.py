@@ -40,10 +40,10 @@ def test_shortcut_drops_pixels_and_pads_channels_on_both_sides():
 
 
 def test_a_block_by_hand():
-    """Both kernels pass the centre on, times 2 and times -1/2: relu(x - relu(2 x) / 2)."""
+    """Both kernels pass the center on, times 2 and times -1/2: relu(x - relu(2 x) / 2)."""
 
-    def kernel(centre):
-        return jnp.zeros((3, 3, 1, 1)).at[1, 1, 0, 0].set(centre)
+    def kernel(center):
+        return jnp.zeros((3, 3, 1, 1)).at[1, 1, 0, 0].set(center)
 
     norm = {"scale": jnp.ones(1), "bias": jnp.zeros(1)}
     stats = {"mean": jnp.zeros(1), "var": jnp.full(1, 1 - 1e-5)}

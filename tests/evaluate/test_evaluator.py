@@ -32,7 +32,7 @@ def rows(source):
     config = config_of()
     config.conditional = True
     return {
-        "labelled": Evaluator(config, source).score(subjects.of_source(source, "real")),
+        "labeled": Evaluator(config, source).score(subjects.of_source(source, "real")),
         "itself": evaluator.score(subjects.of_source(source, "real")),
         "floor": evaluator.floor(),
         "noise": evaluator.score(subjects.noise(source, 1797)),
@@ -44,7 +44,7 @@ def test_a_set_is_like_itself(rows):
     assert row["fid"] < 1e-6
     assert (row["precision"], row["recall"], row["coverage"]) == (1, 1, 1)
     assert (row["kid"], row["kid_std"]) == (0, 0)
-    assert rows["labelled"]["intra_fid"] < 1e-6
+    assert rows["labeled"]["intra_fid"] < 1e-6
     assert "intra_fid" not in row
     assert (row["modes"], row["reverse_kl"], row["nearest"]) == (10, 0, 0)
 
@@ -264,7 +264,7 @@ def test_too_few_images_are_refused(source, count):
         Evaluator(config_of(), source).score(few)
 
 
-def test_fewer_neighbours_than_asked_for_are_said(source):
+def test_fewer_neighbors_than_asked_for_are_said(source):
     few = subjects.of_source(source, "images", np.arange(10))
     row = Evaluator(config_of(neighbours=50), source).score(few)
     assert ";k=9;" in row["protocol"]

@@ -16,9 +16,9 @@ def gauss8():
 
 
 def two_of_four_modes():
-    centres = np.array([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0], [4.0, 4.0]])
-    real = np.repeat(centres, 50, axis=0) + 0.3 * normal(12, 200, 2)
-    return real, np.repeat(centres[:2], 100, axis=0) + 0.3 * normal(13, 200, 2)
+    centers = np.array([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0], [4.0, 4.0]])
+    real = np.repeat(centers, 50, axis=0) + 0.3 * normal(12, 200, 2)
+    return real, np.repeat(centers[:2], 100, axis=0) + 0.3 * normal(13, 200, 2)
 
 
 def scores(real, fake, k):
@@ -114,7 +114,7 @@ def test_order_rotation_translation_and_scale_do_not_matter():
         assert scores(change(real), change(fake), 3) == pytest.approx(expected, abs=1e-14)
 
 
-def test_radii_are_distances_to_the_kth_neighbour():
+def test_radii_are_distances_to_the_kth_neighbor():
     features = np.array([[0.0], [1.0], [3.0], [7.0]])
     assert Manifold(features, 1).radii.tolist() == [1, 1, 2, 4]
     assert Manifold(features, 3).radii.tolist() == [7, 6, 4, 7]
@@ -142,7 +142,7 @@ def test_copies_are_found_at_no_distance_and_the_first_of_them(monkeypatch, bloc
 
 
 @pytest.mark.parametrize("block", [1, 700, 2**21])
-def test_no_feature_is_its_own_neighbour(monkeypatch, block):
+def test_no_feature_is_its_own_neighbor(monkeypatch, block):
     monkeypatch.setattr(manifold, "_BLOCK", block)
     features = normal(0, 60, 4)
     between = squares(features, features)

@@ -54,8 +54,8 @@ def photo(height, width, seed=0):
 def bicubic_matrix(size, out):
     """Each output pixel's weights, from the definition of the filter (Keys 1981, a = -1/2)."""
     scale = max(size / out, 1)
-    centre = (np.arange(out) + 0.5) * size / out
-    x = np.abs((np.arange(size)[None] + 0.5 - centre[:, None]) / scale)
+    center = (np.arange(out) + 0.5) * size / out
+    x = np.abs((np.arange(size)[None] + 0.5 - center[:, None]) / scale)
     near, far = 1.5 * x**3 - 2.5 * x**2 + 1, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
     weights = np.where(x < 1, near, np.where(x < 2, far, 0))
     return weights / weights.sum(axis=1, keepdims=True)

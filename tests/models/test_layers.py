@@ -11,7 +11,7 @@ def normal(seed, *shape):
     return jax.random.normal(jax.random.key(seed), shape)
 
 
-def test_batch_norm_normalises_over_all_devices():
+def test_batch_norm_normalizes_over_all_devices():
     norm = layers.batch_norm(train=True, axis_name="devices", dtype=jnp.float32)
     alone = layers.batch_norm(train=True, axis_name=None, dtype=jnp.float32)
     x = normal(0, 8, 3) * 5 + 2
@@ -42,16 +42,16 @@ U = jnp.array([[0.3, -0.2, 0.9, 0.1]])
 SIGMAS = {1: 2.5744470819532834, 2: 2.6678193, 5: 3.8948922, 20: 3.9756973}
 
 
-class Normalised(nn.Module):
-    """A spectrally normalised dense layer without bias."""
+class Normalized(nn.Module):
+    """A spectrally normalized dense layer without bias."""
 
     @nn.compact
     def __call__(self, x, train):
         return layers.normalized(nn.Dense(4, use_bias=False), True, train)(x)
 
 
-def normalised_variables():
-    module = Normalised()
+def normalized_variables():
+    module = Normalized()
     variables = module.init(jax.random.key(0), jnp.zeros((1, 3)), train=True)
     stats = {"Dense_0/kernel/u": U, "Dense_0/kernel/sigma": jnp.float32(1)}
     assert variables["batch_stats"]["SpectralNorm_0"].keys() == stats.keys()
@@ -63,8 +63,8 @@ def normalised_variables():
 
 @pytest.mark.parametrize("passes", SIGMAS)
 def test_spectral_norm_makes_one_power_iteration_in_every_training_pass(passes):
-    """From a u that is not normalised: the sigma of PyTorch's and of BigGAN's code."""
-    module, variables = normalised_variables()
+    """From a u that is not normalized: the sigma of PyTorch's and of BigGAN's code."""
+    module, variables = normalized_variables()
     for _ in range(passes):
         out, moved = module.apply(variables, jnp.eye(3), train=True, mutable=["batch_stats"])
         variables |= moved
@@ -76,14 +76,14 @@ def test_spectral_norm_makes_one_power_iteration_in_every_training_pass(passes):
 
 
 def test_spectral_norm_in_evaluation_moves_nothing():
-    module, variables = normalised_variables()
+    module, variables = normalized_variables()
     _, moved = module.apply(variables, jnp.eye(3), train=False, mutable=["batch_stats"])
     same = jax.tree.map(np.array_equal, moved, {"batch_stats": variables["batch_stats"]})
     assert jax.tree.all(same)
 
 
 def test_the_gradient_of_spectral_norm_passes_sigma_and_not_u_and_v():
-    module, variables = normalised_variables()
+    module, variables = normalized_variables()
     weights = jnp.array(
         [[1.0, 0.0, 2.0], [0.0, 1.0, 0.0], [-1.0, 0.5, 0.0], [0.25, 0.0, 1.0]]
     )  # fmt: skip

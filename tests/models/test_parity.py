@@ -87,7 +87,7 @@ NETWORKS = {
         (32, 32, 3), 64, 1000, 82_914_304, 86_548_992),
 }  # fmt: skip
 
-# name: spectrally normalised layers and the sum of the lengths of their u, of G and of D
+# name: spectrally normalized layers and the sum of the lengths of their u, of G and of D
 SPECTRAL = {
     "SNGAN on CIFAR-10": ((0, 0), (11, 1_281)),
     "SNGAN with projection": ((0, 0), (12, 1_291)),

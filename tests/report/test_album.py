@@ -11,10 +11,10 @@ from gan_jax.report.album import Album, newest
 from support import ghostscript_stub
 
 
-def draw(folder, *steps, size=(40, 20), colour=(200, 0, 0)):
+def draw(folder, *steps, size=(40, 20), color=(200, 0, 0)):
     folder.mkdir(exist_ok=True)
     for step in steps:
-        Image.new("RGB", size, colour).save(folder / f"step_{step:08d}.png")
+        Image.new("RGB", size, color).save(folder / f"step_{step:08d}.png")
 
 
 def steps(pictures):
@@ -64,7 +64,7 @@ def test_one_that_is_drawn_again_is_encoded_again(tmp_path):
     draw(tmp_path / "samples", 0)
     taken = Album(tmp_path / "samples")
     before = taken.pictures()
-    draw(tmp_path / "samples", 0, colour=(0, 0, 200))
+    draw(tmp_path / "samples", 0, color=(0, 0, 200))
     assert taken.pictures() != before
 
 

@@ -55,8 +55,8 @@ def make(directory, *, metrics=(), scores=(), pictures=(), manifest=MANIFEST, co
     for name, rows in (("metrics", metrics), ("eval", scores)):
         (directory / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
     for step in pictures:
-        colour = (step % 256, 80, 200)
-        Image.new("RGB", (64, 32), colour).save(directory / "samples" / f"step_{step:08d}.png")
+        color = (step % 256, 80, 200)
+        Image.new("RGB", (64, 32), color).save(directory / "samples" / f"step_{step:08d}.png")
     return directory
 
 
@@ -463,8 +463,8 @@ def test_without_scripts_the_newest_picture_and_the_curves_are_there(tmp_path, b
     browser.open(path, scripts=False)
     browser.screenshot(tmp_path / "page.png")
     with Image.open(tmp_path / "page.png") as image:
-        colours = {colour for _, colour in image.convert("RGB").getcolors(1 << 24)}
-    assert any(abs(r - 144) + abs(g - 80) + abs(b - 200) < 12 for r, g, b in colours)  # 400 % 256
+        colors = {color for _, color in image.convert("RGB").getcolors(1 << 24)}
+    assert any(abs(r - 144) + abs(g - 80) + abs(b - 200) < 12 for r, g, b in colors)  # 400 % 256
 
 
 def test_a_page_of_nothing_runs_too(tmp_path, browser):

@@ -24,7 +24,7 @@ def test_a_grid_holds_every_image_in_its_place():
     assert np.all(grid[5:, 10:] == 255)
 
 
-def test_colour_stays_colour_and_large_images_their_size():
+def test_color_stays_color_and_large_images_their_size():
     samples = -np.ones((4, 64, 64, 3))
     samples[..., 0] = 1
     grid = pictures.grid(samples)

@@ -75,10 +75,10 @@ def render(directory, outcomes, sweep=LESS, command="python launch.py", importan
     return page.render(directory, sweep, outcomes, best, command, importances or {})
 
 
-def picture(directory, number, name="step_00000100.png", size=(40, 20), colour=(255, 0, 0)):
+def picture(directory, number, name="step_00000100.png", size=(40, 20), color=(255, 0, 0)):
     folder = directory / f"trials/{number:04d}" / "samples"
     folder.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, colour).save(folder / name)
+    Image.new("RGB", size, color).save(folder / name)
     return folder / name
 
 
@@ -105,7 +105,7 @@ def test_the_whole_of_a_sweep(tmp_path):
     assert len(parsed.lines("best")) == 2  # what it tried, and its curve
     done = sum(outcome.status == "done" for outcome in outcomes)
     assert len(parsed.lines()) == 2 * 48
-    assert len(parsed.lines("grey")) == 2 * (48 - done)
+    assert len(parsed.lines("gray")) == 2 * (48 - done)
 
 
 def test_the_other_direction(tmp_path):
@@ -115,7 +115,7 @@ def test_the_other_direction(tmp_path):
     assert 'aria-sort="descending"' in text
 
 
-def test_colours_go_from_the_best_to_the_worst(tmp_path):
+def test_colors_go_from_the_best_to_the_worst(tmp_path):
     outcomes = [outcome(0, 10.0), outcome(1, 20.0), outcome(2, 30.0)]
     for sweep, looks in ((LESS, ["c0", "c8", "c15"]), (MORE, ["c15", "c8", "c0"])):
         found = {
@@ -274,8 +274,8 @@ def test_it_is_ascii(tmp_path):
 
 def test_the_newest_pictures_of_the_best_six(tmp_path):
     for number in range(8):
-        picture(tmp_path, number, "step_00000100.png", colour=(255, 255, 255))
-        picture(tmp_path, number, "step_00000200.png", colour=(10 * number, 0, 0))
+        picture(tmp_path, number, "step_00000100.png", color=(255, 255, 255))
+        picture(tmp_path, number, "step_00000200.png", color=(10 * number, 0, 0))
     parsed = Parsed(render(tmp_path, [outcome(n, 20.0 - n) for n in range(8)]))
     found = [image.convert("RGB").getpixel((0, 0)) for image in embedded(parsed)]
     assert found == [(10 * number, 0, 0) for number in (7, 6, 5, 4, 3, 2)]
