@@ -47,6 +47,7 @@ UNREAD_SUFFIXES = (
 
 _BYTES_PER_PIXEL = 4  # of a file that is not packed, such as a TIFF of 8-bit RGBA
 _INTEGER_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # a tag of TIFF, and its value
 _OVERSHOT = 2.0
 _ROWS = 256
 _LARGE_MEGAPIXELS = 16
@@ -371,4 +372,9 @@ def _to_eight_bits(image: Image.Image, white: White) -> Image.Image:
         else:  # of 16 bits these are the upper 8
             rows = np.floor(rows * (256 / (white.integer + 1)))
         pixels[begin : begin + _ROWS] = np.clip(rows, 0, 255)
+    if image.format == "TIFF" and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        pixels = 255 - pixels  # which Pillow does for 8 bits alone
+    transparent = image.info.get("transparency")  # the gray of a PNG that is
+    if isinstance(transparent, int):
+        pixels[values == transparent] = 255
     return Image.fromarray(pixels)

@@ -52,6 +52,26 @@ def test_a_palette_is_looked_up_and_its_transparent_entry_is_white():
     assert shown.tolist() == [[[255, 255, 255], [0, 0, 255]]]
 
 
+def test_the_transparent_gray_of_sixteen_bits_is_white():
+    image = Image.fromarray(np.array([[300, 301 * 128]], np.uint16))
+    shown = decode(encoded(image, "PNG", transparency=300), "x", 0, 1)
+    assert shown[..., 0].tolist() == [[255, 301 // 2]]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "black", "white"), [("uint8", 0, 255), ("uint16", 0, 65535), ("float32", 0, 1)]
+)
+def test_a_tiff_whose_zero_is_white_is_read_as_it_is_meant(dtype, black, white):
+    """TIFF 6.0, PhotometricInterpretation: 0 is WhiteIsZero, 1 BlackIsZero."""
+    image = Image.fromarray(np.array([[black, white]], dtype))
+    meant = [[255, 0]] if dtype != "uint8" else [[0, 255]]  # of 8 bits Pillow inverts both ways
+    data = encoded(image, "TIFF", tiffinfo={262: 0})
+    assert Image.open(io.BytesIO(data)).tag_v2[262] == 0
+    assert decode(data, "x", 0, 1)[..., 0].tolist() == meant
+    usual = decode(encoded(image, "TIFF", tiffinfo={262: 1}), "x", 0, 1)
+    assert usual[..., 0].tolist() == [[0, 255]]
+
+
 def test_a_mode_that_cannot_be_converted_is_refused():
     with pytest.raises(UsageError, match="cannot be converted from mode LAB: save it as RGB"):
         decode(encoded(Image.new("LAB", (2, 2)), "TIFF"), "x", 0, 3)
