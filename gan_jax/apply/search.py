@@ -160,7 +160,8 @@ def _programs(trained: Trained, preset: Preset, wanted: Wanted) -> _Programs:
     def update(given, state, _):
         gradient, of = jax.grad(total, has_aux=True)(state.z, given, state)
         state = _with_best(state, of)
-        updates, optimizer = adam.update(gradient, state.optimizer)
+        with jax.numpy_dtype_promotion("standard"):  # optax raises the float b1 to the int count
+            updates, optimizer = adam.update(gradient, state.optimizer)
         z = optax.apply_updates(state.z, updates)
         z = jnp.clip(z, -1, 1) if bounded else z
         return state._replace(z=z, optimizer=optimizer), of.total
