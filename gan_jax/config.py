@@ -491,7 +491,7 @@ class Config:
     augment: str = setting(
         "",
         "DiffAugment of all that D sees: any of color,translation,cutout; empty: none; auto: all "
-        "for fewer than 1,000 images, no color from there, translation alone from 100,000",
+        "for fewer than 10,000 images, no color from there, translation alone from 100,000",
     )
     loss: str = setting(
         "non_saturating",
