@@ -11,7 +11,7 @@ from gan_jax.state import GANState
 
 Scalar = Float[Array, ""]
 
-# Samples that are compared with each other: neighbours in a batch, on however many devices.
+# Samples that are compared with each other: neighbors in a batch, on however many devices.
 _GROUP = 4
 # Samples closer than this count as this far apart: pixels, in [-1, 1], are .008 from each other.
 _CLOSEST = 1e-3

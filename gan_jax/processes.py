@@ -145,7 +145,7 @@ def _leave(error: BaseException) -> NoReturn:
         print(f"error: {error}", file=sys.stderr)
         code = error.exit_code
     elif isinstance(error, Exception):
-        # Where a process is lost, its neighbours' next sum fails at once and JAX's watch sees it
+        # Where a process is lost, its neighbors' next sum fails at once and JAX's watch sees it
         # later: it ends this process while it sleeps, and with that line.
         if isinstance(error, jax.errors.JaxRuntimeError):
             time.sleep(_HEARTBEAT_SECONDS + 5)

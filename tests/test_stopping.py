@@ -18,7 +18,7 @@ def handlers():
 
 @pytest.mark.parametrize("which", SIGNALS)
 def test_a_signal_is_noted_and_its_handler_comes_back(which):
-    signal.signal(which, before := signal.default_int_handler)  # nohup would have it ignored
+    signal.signal(which, before := signal.default_int_handler)  # under nohup it is SIG_IGN
     with StopSignals() as signals:
         os.kill(os.getpid(), which)
         assert signals.received == which.name

@@ -16,7 +16,7 @@ def poisson(
     Perez et al. 2003, seamless cloning, with the made image as the guide: photo values at the known
     pixels that touch the hole, no condition at the image's edge. Solved as a correction: what
     is added to the made image is the harmonic membrane over the hole that bears, at the known
-    pixels, the difference from the photo. The matrix is factorised once for all images.
+    pixels, the difference from the photo. The matrix is factorized once for all images.
 
     Args:
       photos: in [0, 255].
@@ -42,7 +42,7 @@ def poisson(
 
 
 def _laplacian(height: int, width: int) -> sparse.csr_array:
-    """Of the pixels as a graph: a pixel times its neighbours, less their sum."""
+    """Of the pixels as a graph: a pixel times its neighbors, less their sum."""
 
     def path(size: int) -> sparse.csr_array:
         degrees = np.full(size, 2.0)

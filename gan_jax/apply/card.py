@@ -33,7 +33,7 @@ _CIFAR = (
     f"Million Tiny Images, which its authors have withdrawn since: {_CHECK}."
 )
 _DRAWN = "gan_jax draws these numbers itself; there is nothing to license."
-_LICENCES = {
+_LICENSES = {
     "digits": (
         "scikit-learn's copy of a part of UCI's Optical Recognition of Handwritten Digits "
         "(E. Alpaydin and C. Kaynak, 1998), which UCI lists under CC BY 4.0: name them."
@@ -98,7 +98,7 @@ def license_of(name: str) -> str:
     if name.startswith("folder:"):
         return _OWN
     base = name.removeprefix("tfds:").partition(":")[0].partition("/")[0]
-    return _LICENCES.get(base, _UNKNOWN)
+    return _LICENSES.get(base, _UNKNOWN)
 
 
 def data_name(config: Config) -> str:

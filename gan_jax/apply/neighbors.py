@@ -24,7 +24,7 @@ _TABLE = "neighbors.json"
 _NEAREST = 5
 _USUAL = 12
 _BLOCK = 1000  # real images in memory at a time
-# A copy is nearer to its original than this share of the way to the original's own neighbour.
+# A copy is nearer to its original than this share of the way to the original's own neighbor.
 _COPY = 0.5
 
 # uint8 images -> vectors, one for each, whose distances count.
@@ -44,7 +44,7 @@ class Nearest(NamedTuple):
 
 
 def neighbors(config: Config, directory: pathlib.Path, which: str, options: Options) -> None:
-    """Draws samples beside their neighbours, counts the copies, and says where that is.
+    """Draws samples beside their neighbors, counts the copies, and says where that is.
 
     A sample counts as a copy where its distance, in pixels, to the nearest training image is less
     than half of that image's own distance to the nearest other one. Where a run mirrors images, by
@@ -105,7 +105,7 @@ def nearest(
       space: what distances are taken in.
       k: how many; fewer where there are not as many.
       flip: an image is as near as the nearer of it and its mirror image.
-      unlike: real images that are equal to an image are none of its neighbours; their distance
+      unlike: real images that are equal to an image are none of its neighbors; their distance
         counts as infinite.
     """
     asked = [images, images[:, :, ::-1]] if flip else [images]
@@ -171,7 +171,7 @@ def _rows(
 def _picture(
     made: Made, source: Source, found: dict[str, Nearest], copies: Bool[np.ndarray, "n"]
 ) -> pictures.Pixels:
-    """A row for each sample: itself, then its neighbours in each space; copies have a red frame."""
+    """A row for each sample: itself, then its neighbors in each space; copies have a red frame."""
     blocks = [pictures.tile(made.image, columns=1)]
     for near in found.values():
         real = source.read(near.indices.reshape(-1))["image"]

@@ -23,7 +23,7 @@ class Preset:
       near: side in pixels of the window by whose share of the hole a known pixel is weighted
         (Yeh et al. 2017, importance weighted context loss); 0: all weigh the same.
       floor: added to that weight, so that pixels far from the hole count too.
-      normalized: the contextual loss is a mean, by the weights, so that its size depends neither on
+      normalised: the contextual loss is a mean, by the weights, so that its size depends neither on
         the resolution nor on the mask; else a sum.
       perceptual: weight of what D makes of it (lambda).
       saturating: that is log(1 - sigma(D)), which is flat where D is sure; else -log sigma(D). Of a
@@ -40,7 +40,7 @@ class Preset:
     own_latents: bool
     near: int
     floor: float
-    normalized: bool
+    normalised: bool
     perceptual: float
     saturating: bool
     prior: float
@@ -56,19 +56,19 @@ PRESETS = {
     # twice the time.
     "default": Preset(
         iterations=500, restarts=4, learning_rate=0.1, cosine=True, own_latents=True,
-        near=7, floor=1.0, normalized=True, perceptual=0.001, saturating=False,
+        near=7, floor=1.0, normalised=True, perceptual=0.001, saturating=False,
         prior=0.05, best=True, blend=True,
     ),
     # Amos 2016, dcgan-completion.tensorflow at 6b0a06c: model.py, complete().
     "bamos": Preset(
         iterations=1000, restarts=1, learning_rate=0.01, cosine=False, own_latents=False,
-        near=0, floor=0.0, normalized=False, perceptual=0.1, saturating=False,
+        near=0, floor=0.0, normalised=False, perceptual=0.1, saturating=False,
         prior=0.0, best=False, blend=False,
     ),
     # Yeh et al. 2017; the learning rate, of which they say nothing, is bamos's.
     "yeh": Preset(
         iterations=1500, restarts=1, learning_rate=0.01, cosine=False, own_latents=False,
-        near=7, floor=0.0, normalized=False, perceptual=0.003, saturating=True,
+        near=7, floor=0.0, normalised=False, perceptual=0.003, saturating=True,
         prior=0.0, best=False, blend=True,
     ),
 }  # fmt: skip

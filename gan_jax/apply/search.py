@@ -223,7 +223,7 @@ def _given(trained: Trained, preset: Preset, wanted: Wanted, seed: int) -> dict[
         weight = np.ones((height // mask.pool, width // mask.pool), np.float32)
     else:
         weight = weights(mask.known, preset.near, preset.floor)
-    if preset.normalized:
+    if preset.normalised:
         weight = weight / (weight.sum() * np.float32(channels))
     latent = trained.config.latent
     usual = latent.dim * (1 if latent.distribution == "normal" else 1 / 3)  # of |z|^2, in training

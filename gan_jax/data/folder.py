@@ -19,7 +19,7 @@ from gan_jax.errors import UsageError
 
 _LOGGER = logging.getLogger(__name__)
 # How pixels are made of a file; to be counted up when that changes.
-_READING = "1: upright, on white, center square, Lanczos"
+_READING = "2: upright, on white, center square, Lanczos"
 
 
 class Folder:

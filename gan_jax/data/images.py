@@ -373,8 +373,8 @@ def _to_eight_bits(image: Image.Image, white: White) -> Image.Image:
             rows = np.floor(rows * (256 / (white.integer + 1)))
         pixels[begin : begin + _ROWS] = np.clip(rows, 0, 255)
     if image.format == "TIFF" and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
-        pixels = 255 - pixels  # which Pillow does for 8 bits alone
-    transparent = image.info.get("transparency")  # the gray of a PNG that is
+        pixels = 255 - pixels  # Pillow inverts images of 8 bits itself, and leaves these
+    transparent = image.info.get("transparency")  # the one gray value that a PNG marks as such
     if isinstance(transparent, int):
         pixels[values == transparent] = 255
     return Image.fromarray(pixels)

@@ -86,13 +86,13 @@ class Evaluator:
     def protocol(self, subject: Subject) -> str:
         """Return the protocol that `score` would give a set, without scoring it."""
         real, kept = self._reference, min(subject.count, self._config.eval.kept)
-        k = self._neighbours(len(real.features), kept)
+        k = self._neighbors(len(real.features), kept)
         return self._protocol(subject, real.moments.count, k, "")
 
     def _score(self, subject: Subject, real: Summary, part: str) -> dict[str, Any]:
         began = time.perf_counter()
         made = self._summarize(subject)
-        k = self._neighbours(len(real.features), len(made.features))
+        k = self._neighbors(len(real.features), len(made.features))
         row = compare(real, made, self._truth(real, k), seed=0)
         if self._config.dataset.name in toys.MODES:
             centers, std = toys.MODES[self._config.dataset.name]
@@ -108,14 +108,14 @@ class Evaluator:
             "seconds": round(time.perf_counter() - began, 3),
         }
 
-    def _neighbours(self, *kept: int) -> int:
+    def _neighbors(self, *kept: int) -> int:
         """Return the k that sets of so many features allow."""
         return min(self._config.eval.neighbours, min(kept) - 1)
 
     def _notes(self, subject: Subject, real: Summary, made: Summary, k: int) -> list[str]:
         """Return what a reader of the row must know who would compare it with a checkpoint's."""
         settings, size = self._config.eval, len(self._source)
-        usual = self._neighbours(*(min(n, settings.kept) for n in (size, settings.num_samples)))
+        usual = self._neighbors(*(min(n, settings.kept) for n in (size, settings.num_samples)))
         found = {
             "samples": (subject.count, settings.num_samples),
             "real images": (real.moments.count, size),

@@ -1,6 +1,6 @@
 """Precision, recall, density and coverage: two sets of features as unions of balls.
 
-The ball of a feature reaches to its k-th nearest neighbour in its own set. What lies in a real ball
+The ball of a feature reaches to its k-th nearest neighbor in its own set. What lies in a real ball
 is plausible, and a real feature that lies in a fake ball can be generated (Kynkaanniemi et al.
 2019, arXiv:1904.06991, eq. 1 and 2); density and coverage count with real balls alone, which
 outliers among the fakes do not swell (Naeem et al. 2020, arXiv:2002.09797, section 3).
@@ -41,12 +41,12 @@ class Manifold:
 
     Args:
       features: of samples.
-      k: which neighbour a ball reaches to, without the feature itself; 3 for precision and recall
+      k: which neighbor a ball reaches to, without the feature itself; 3 for precision and recall
         and 5 for density and coverage are usual.
 
     Attributes:
       k: as given.
-      radii: Euclidean distance from each feature to its k-th neighbour, [n]; 0 where k others are
+      radii: Euclidean distance from each feature to its k-th neighbor, [n]; 0 where k others are
         equal to it.
 
     Raises:
@@ -55,7 +55,7 @@ class Manifold:
 
     def __init__(self, features: Float[np.ndarray, "n dim"], k: int):
         if not 1 <= k < len(features):
-            raise ValueError(f"k={k} neighbours among {len(features)} features")
+            raise ValueError(f"k={k} neighbors among {len(features)} features")
         self.k = k
         # A generator that has collapsed makes equal features: each counts as often as it is there.
         points, places = _distinct(np.asarray_chkfinite(features, np.float64))
@@ -75,7 +75,7 @@ def compare(real: Manifold, fake: Manifold) -> Scores:
       ValueError: if the dimensions or k differ.
     """
     if real.k != fake.k:
-        raise ValueError(f"radii to neighbour {real.k} and to neighbour {fake.k}")
+        raise ValueError(f"radii to neighbor {real.k} and to neighbor {fake.k}")
     in_real = np.zeros(len(fake._points), bool)
     balls = np.zeros(len(fake._points))  # real ones around each fake
     in_fake, covered = np.zeros((2, len(real._points)), bool)
@@ -105,7 +105,7 @@ def nearest_distances(
       queries: features.
       references: features of the same dimension.
       exclude_self: the queries are the first of the references, or all of them, and none is its
-        own neighbour.
+        own neighbor.
 
     Returns:
       Euclidean distances, and the indices of the references; of several at the same distance, the
@@ -197,9 +197,9 @@ def _blocks(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, _Near]]:
 
 
 def _squared_radii(points: np.ndarray, weights: np.ndarray, k: int) -> np.ndarray:
-    """The squared distance of each point to its k-th neighbour, where points count several times.
+    """The squared distance of each point to its k-th neighbor, where points count several times.
 
-    Among so many copies, a point is not its own neighbour, but its copies are.
+    Among so many copies, a point is not its own neighbor, but its copies are.
     """
     radii = np.empty(len(points))
     for block, near in _blocks(points, points):
@@ -209,7 +209,7 @@ def _squared_radii(points: np.ndarray, weights: np.ndarray, k: int) -> np.ndarra
         squares, counted = squares[order], np.cumsum(counts[order])
         starts = np.searchsorted(rows, np.arange(block.stop - block.start))
         before = np.concatenate([[0], counted])[starts]
-        # The first place at which k neighbours are counted; below it the count only rises.
+        # The first place at which k neighbors are counted; below it the count only rises.
         radii[block] = squares[np.searchsorted(counted, before + k)]
     return radii
 

@@ -28,8 +28,8 @@ def tf1_bilinear(
       float32, in the range of the input.
     """
     images = images.astype(jnp.float32)
-    left, right, across = _neighbours(images.shape[2], width)
-    upper, lower, down = _neighbours(images.shape[1], height)
+    left, right, across = _neighbors(images.shape[2], width)
+    upper, lower, down = _neighbors(images.shape[1], height)
     across, down = across[None, None, :, None], down[None, :, None, None]
     rows = images[:, :, left] + (images[:, :, right] - images[:, :, left]) * across
     return rows[:, upper] + (rows[:, lower] - rows[:, upper]) * down
@@ -58,7 +58,7 @@ def antialiased(
     return np.ascontiguousarray(np.moveaxis(resized.clip(0, 255), 1, -1))
 
 
-def _neighbours(size: int, out: int) -> tuple[np.ndarray, np.ndarray, Float32[np.ndarray, "out"]]:
+def _neighbors(size: int, out: int) -> tuple[np.ndarray, np.ndarray, Float32[np.ndarray, "out"]]:
     """For each output pixel the pixels before and after it, and the weight of the latter."""
     position = np.arange(out, dtype=np.float32) * np.float32(size / out)
     before = position.astype(np.int32)

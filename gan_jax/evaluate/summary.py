@@ -1,7 +1,7 @@
 """What is kept of a set of images once it has passed by: sums over all, features of some.
 
 Memory does not grow with the set: moments and class sums are streamed, and the features that KID
-and the neighbours need are those of the first `kept` images.
+and the neighbors need are those of the first `kept` images.
 """
 
 import os

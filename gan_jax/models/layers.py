@@ -259,7 +259,7 @@ def upsample(x: Features) -> Images:
 def fir_upsample(x: Features) -> Images:
     """To twice the side by the filter [1, 3, 3, 1] / 4 on each axis, zeros beyond the edges."""
     for axis in (1, 2):
-        before, after = _neighbours(x, axis)
+        before, after = _neighbors(x, axis)
         pairs = jnp.stack([0.25 * before + 0.75 * x, 0.75 * x + 0.25 * after], axis=axis + 1)
         x = pairs.reshape(*x.shape[:axis], 2 * x.shape[axis], *x.shape[axis + 1 :])
     return x
@@ -270,7 +270,7 @@ def fir_downsample(x: Images) -> Features:
     for axis in (1, 2):
         pairs = x.reshape(*x.shape[:axis], x.shape[axis] // 2, 2, *x.shape[axis + 1 :])
         even, odd = jnp.take(pairs, 0, axis + 1), jnp.take(pairs, 1, axis + 1)
-        before, after = _neighbours(odd, axis)[0], _neighbours(even, axis)[1]
+        before, after = _neighbors(odd, axis)[0], _neighbors(even, axis)[1]
         x = 0.125 * (before + after) + 0.375 * (even + odd)
     return x
 
@@ -282,7 +282,7 @@ def _add_bias(module: Any, y: Features) -> Features:
     return y + bias.astype(y.dtype)[None, None, None]
 
 
-def _neighbours(x: Array, axis: int) -> tuple[Array, Array]:
+def _neighbors(x: Array, axis: int) -> tuple[Array, Array]:
     """What comes before and after each place of an axis, zero beyond its ends."""
     padded = jnp.pad(x, [(1, 1) if i == axis else (0, 0) for i in range(x.ndim)])
     side = x.shape[axis]

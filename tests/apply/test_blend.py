@@ -34,7 +34,7 @@ def test_known_pixels_stay_and_a_constant_offset_vanishes(name):
 
 
 def test_it_solves_the_equation_of_every_hidden_pixel():
-    """Perez et al. 2003, eq. 7, pixel by pixel; no neighbours beyond the image's edge."""
+    """Perez et al. 2003, eq. 7, pixel by pixel; no neighbors beyond the image's edge."""
     true, here = photos(100, 140), known("left")
     made = np.random.default_rng(1).uniform(110, 130, true.shape)
     found = poisson(true, made, here)

@@ -77,7 +77,7 @@ def snippet(text):
 
 
 def close(ours, theirs, levels=1):
-    """Other shapes of a batch may have other sums, which round a pixel to its neighbour."""
+    """Other shapes of a batch may have other sums, which round a pixel to its neighbor."""
     assert (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype)
     assert np.abs(ours.astype(int) - theirs.astype(int)).max() <= levels
 

@@ -68,7 +68,7 @@ def test_swapped_sets_swap_precision_and_recall():
 @pytest.mark.parametrize("shift", [0.0, 1e6])
 @pytest.mark.parametrize("dim", [1, 8, 130])
 def test_a_set_is_as_good_as_its_copy(dim, shift):
-    """Every k-th neighbour lies on the rim of its ball, and does not count: k are left of k + 1."""
+    """Every k-th neighbor lies on the rim of its ball, and does not count: k are left of k + 1."""
     real = normal(10, 150, dim) + shift
     assert scores(real, real.copy(), 5) == (1, 1, 1, 1)
     assert scores(real, real[::-1], 5) == pytest.approx((1, 1, 1, 1))
@@ -158,7 +158,7 @@ def test_no_feature_is_its_own_neighbor(monkeypatch, block):
 def test_bad_input_is_refused():
     real, fake = gauss8()
     for k in (0, 200):
-        with pytest.raises(ValueError, match=f"k={k} neighbours among 200 features"):
+        with pytest.raises(ValueError, match=f"k={k} neighbors among 200 features"):
             Manifold(real, k)
     bad = real.copy()
     bad[0, 0] = np.nan
@@ -166,7 +166,7 @@ def test_bad_input_is_refused():
         Manifold(bad, 3)
     with pytest.raises(ValueError, match="features of 8 and of 7 numbers"):
         scores(real, fake[:, 1:], 3)
-    with pytest.raises(ValueError, match="neighbour 3 and to neighbour 5"):
+    with pytest.raises(ValueError, match="neighbor 3 and to neighbor 5"):
         compare(Manifold(real, 3), Manifold(fake, 5))
 
 
